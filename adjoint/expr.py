@@ -1,0 +1,611 @@
+"""Array expressions that speak NumPy.
+
+An :class:`Expr` is an immutable node of an expression graph: an operation (a row of a table of
+:class:`Primitive`), its arguments, its static parameters and its shape. Nodes are hash-consed: building the
+same operation on the same arguments twice gives the same object, so common subexpressions are shared from
+the start, and comparing expressions is comparing identities.
+
+This file knows no operation: rows register themselves here (``primitives/``), and operators, methods and
+NumPy functions look their builder up in the tables at the end.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+from weakref import WeakValueDictionary
+
+import numpy as np
+
+from .errors import ModelError, ShapeError, UnsupportedError
+
+__all__ = ["Comparison", "Constant", "Expr", "Primitive", "Static", "Variable", "apply", "as_expr", "describe"]
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Primitive:
+    """One row of the table of operations: everything the library knows about one of them.
+
+    ``value`` computes the operation on arrays: ``value(*arrays, *params)``. The derivative is stated once,
+    in the form that suits the ``kind``, and every other form is derived from it (``derivatives``):
+
+    ``elementwise``  ``partials[k](out, *args, *params)``: ∂out/∂arg_k as an expression, or None where it is 0.
+    ``linear``       ``transpose(ct, k, args, params)``: the transposed map of argument k as an expression.
+    ``bilinear``     ``transpose(ct, k, args, params)`` as above, the other argument held.
+    ``reduction``    ``partials[0](out, x, *params)``: ∂out/∂x in the shape of x; ``params[0]``: the axes reduced.
+    ``general``      ``tangent(out, args, tangents, params)`` and ``transpose(ct, k, args, params, out)``.
+    """
+
+    name: str
+    kind: str
+    value: Callable[..., Any]
+    shape: Callable[..., Shape] | None = None
+    partials: tuple[Callable[..., Any] | None, ...] = ()
+    transpose: Callable[..., Any] | None = None
+    tangent: Callable[..., Any] | None = None
+    entries: Callable[..., Any] | None = None  # linear, bilinear: the map's nonzeros, where not derived
+    template: str | None = None  # source text of the scalar or array operation, e.g. "{0} + {1}"
+    complex_value: Callable[..., Any] | None = None  # analytic continuation, where ``value`` is none
+    kink: Callable[..., Any] | None = None  # nonzero where the derivative is a convention
+    copies: bool = False  # linear: every output element is a copy of one input element
+
+    def __repr__(self) -> str:
+        return f"<primitive {self.name}>"
+
+
+PRIMITIVES: dict[str, Primitive] = {}
+
+
+def register(row: Primitive) -> Primitive:
+    """Add a row to the table of primitives; its name must be new."""
+    if row.name in PRIMITIVES:
+        raise ModelError(f"the primitive {row.name!r} is registered already")
+    PRIMITIVES[row.name] = row
+    return row
+
+
+class Static:
+    """A constant array or sparse matrix among the parameters of a node, compared by content."""
+
+    __slots__ = ("array", "digest")
+
+    def __init__(self, array: Any) -> None:
+        self.array = array
+        h = hashlib.blake2b(digest_size=16)
+        if hasattr(array, "indptr"):
+            parts = [array.indptr, array.indices, array.data]
+            h.update(repr((array.shape, array.format)).encode())
+        else:
+            parts = [array]
+        for part in parts:
+            h.update(repr((part.shape, part.dtype.str)).encode())
+            h.update(np.ascontiguousarray(part).data)
+        self.digest = h.digest()
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Static) and self.digest == other.digest
+
+    def __repr__(self) -> str:
+        return f"<array {self.array.shape}>"
+
+
+class Expr:
+    """A symbolic array: float64, of static shape, immutable.
+
+    Operators, indexing and NumPy functions on an expression build further expressions; comparisons build
+    equations and inequalities. An expression has no value: a program that contains it is solved first.
+
+    >>> import numpy as np, adjoint as adj
+    >>> m = adj.Program()
+    >>> x = m.input("x", [1.0, 2.0, 3.0])
+    >>> y = np.exp(x[1:]) * 2
+    >>> y.shape
+    (2,)
+    >>> y is np.exp(x[1:]) * 2
+    True
+    """
+
+    __slots__ = ("__weakref__", "args", "op", "params", "shape")
+    __array_priority__ = 1000.0
+
+    op: Primitive | None
+    args: tuple[Expr, ...]
+    params: tuple[Any, ...]
+    shape: Shape
+
+    @property
+    def ndim(self) -> int:
+        """Number of dimensions."""
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return math.prod(self.shape)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Always float64."""
+        return np.dtype(np.float64)
+
+    @property
+    def T(self) -> Expr:  # noqa: N802  (NumPy's name)
+        """The transpose, axes reversed."""
+        return FUNCTIONS[np.transpose](self)
+
+    __hash__ = object.__hash__
+
+    # -- what an expression cannot do, and what to do instead
+    def __bool__(self) -> bool:
+        raise UnsupportedError(
+            f"the truth of the expression {describe(self)} is not known before the model is solved: "
+            "'if', 'while', 'and', 'or' and 'not' cannot depend on it. Use np.where(condition, a, b), "
+            "np.maximum or np.minimum; for conditions use &, | and ~."
+        )
+
+    def __float__(self) -> float:
+        raise UnsupportedError(
+            f"the expression {describe(self)} has no number yet: use NumPy's functions (np.exp, not math.exp) "
+            "on it, and read the number from the solution, sol['name']"
+        )
+
+    __int__ = __index__ = __complex__ = __float__
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        raise UnsupportedError(
+            "expressions are immutable: instead of x[i] = v write x = adj.put(x, i, v), or build the array with "
+            "np.concatenate, np.stack or np.where"
+        )
+
+    def __contains__(self, item: Any) -> bool:
+        raise UnsupportedError("'in' does not work on expressions: their elements have no value yet")
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
+        # NumPy and SciPy fall back on this; a 0-d object array makes `scipy.sparse @ expr` defer to us.
+        if dtype is not None and np.dtype(dtype) != np.dtype(object):
+            raise UnsupportedError(
+                f"the expression {describe(self)} cannot become a numeric array: it has no value before the model "
+                "is solved. A function that needs numbers can be called through m.external(...)."
+            )
+        out = np.empty((), dtype=object)
+        out[()] = self
+        return out
+
+    # -- NumPy's protocols
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        builder = UFUNCS.get(ufunc) if method == "__call__" else UFUNC_METHODS.get((ufunc, method))
+        if builder is None or any(kwargs.get(k) is not None for k in ("out", "where") if k in kwargs):
+            called = ufunc.__name__ + ("" if method == "__call__" else "." + method)
+            raise unsupported(f"{called}" + (" with " + ", ".join(kwargs) if kwargs and builder else ""))
+        kwargs = {k: v for k, v in kwargs.items() if k not in ("out", "where", "dtype")}
+        return builder(*inputs, **kwargs)
+
+    def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        builder = FUNCTIONS.get(func)
+        if builder is None:
+            module = getattr(func, "__module__", "numpy") or "numpy"
+            raise unsupported(f"{module}.{getattr(func, '__name__', func)}")
+        return builder(*args, **kwargs)
+
+    # -- operators
+    def __add__(self, other: Any) -> Any:
+        return _operate("add", self, other)
+
+    def __radd__(self, other: Any) -> Any:
+        return _operate("add", other, self)
+
+    def __sub__(self, other: Any) -> Any:
+        return _operate("subtract", self, other)
+
+    def __rsub__(self, other: Any) -> Any:
+        return _operate("subtract", other, self)
+
+    def __mul__(self, other: Any) -> Any:
+        return _operate("multiply", self, other)
+
+    def __rmul__(self, other: Any) -> Any:
+        return _operate("multiply", other, self)
+
+    def __truediv__(self, other: Any) -> Any:
+        return _operate("divide", self, other)
+
+    def __rtruediv__(self, other: Any) -> Any:
+        return _operate("divide", other, self)
+
+    def __pow__(self, other: Any) -> Any:
+        return _operate("power", self, other)
+
+    def __rpow__(self, other: Any) -> Any:
+        return _operate("power", other, self)
+
+    def __matmul__(self, other: Any) -> Any:
+        return _operate("matmul", self, other)
+
+    def __rmatmul__(self, other: Any) -> Any:
+        return _operate("matmul", other, self)
+
+    def __floordiv__(self, other: Any) -> Any:
+        raise unsupported("the operator //")
+
+    __rfloordiv__ = __mod__ = __rmod__ = __floordiv__
+
+    def __neg__(self) -> Expr:
+        return BUILDERS["negative"](self)
+
+    def __pos__(self) -> Expr:
+        return self
+
+    def __abs__(self) -> Expr:
+        return BUILDERS["absolute"](self)
+
+    def __getitem__(self, index: Any) -> Expr:
+        return BUILDERS["getitem"](self, index)
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise UnsupportedError(f"len() of the scalar expression {describe(self)}")
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[Expr]:
+        return (self[i] for i in range(len(self)))
+
+    # -- comparisons
+    def __eq__(self, other: Any) -> Any:
+        return _compare(self, "==", other)
+
+    def __ne__(self, other: Any) -> Any:
+        return _compare(self, "!=", other)
+
+    def __le__(self, other: Any) -> Any:
+        return _compare(self, "<=", other)
+
+    def __ge__(self, other: Any) -> Any:
+        return _compare(self, ">=", other)
+
+    def __lt__(self, other: Any) -> Any:
+        return _compare(self, "<", other)
+
+    def __gt__(self, other: Any) -> Any:
+        return _compare(self, ">", other)
+
+    def __getattr__(self, name: str) -> Any:
+        # NumPy's methods are its functions: x.sum(axis=0) is np.sum(x, axis=0).
+        builder = METHODS.get(name)
+        if builder is None:
+            raise AttributeError(f"an expression has no attribute {name!r}")
+        return lambda *args, **kwargs: builder(self, *args, **kwargs)
+
+    def __reduce__(self) -> Any:
+        if self.op is None:
+            raise UnsupportedError(f"{describe(self)} cannot be pickled alone: pickle the program it belongs to")
+        return _rebuild, (self.op.name, self.args, self.params, self.shape)
+
+    def __repr__(self) -> str:
+        shape = f", shape={self.shape}" if self.shape else ""
+        return f"<Expr {describe(self)}{shape}>"
+
+
+class Constant(Expr):
+    """A constant array: read-only, hash-consed by content."""
+
+    __slots__ = ("value",)
+    value: Any
+
+    def __reduce__(self) -> Any:
+        return constant, (self.value,)
+
+
+class Variable(Expr):
+    """A named variable: a leaf of expressions. Made by ``Program.input``, ``unknown`` and ``define``.
+
+    Attributes
+    ----------
+    name : str
+    owner : the program it belongs to, or None for the leaves that derivatives introduce
+    """
+
+    __slots__ = ("name", "owner")
+    name: str
+    owner: Any
+
+    def __init__(self, name: str, shape: Shape = (), owner: Any = None) -> None:
+        self.op, self.args, self.params, self.shape = None, (), (), shape
+        self.name, self.owner = name, owner
+
+    def __reduce__(self) -> Any:
+        return object.__reduce_ex__(self, 2)
+
+    def __getstate__(self) -> Any:
+        return (self.name, self.shape, self.owner)
+
+    def __setstate__(self, state: Any) -> None:
+        self.op, self.args, self.params = None, (), ()
+        self.name, self.shape, self.owner = state
+
+
+class Comparison:
+    """``lhs == rhs``, ``lhs <= rhs``, …: an equation, an inequality, or the condition of ``np.where``.
+
+    Its truth is not known before the model is solved, so ``bool()`` of it raises.
+    """
+
+    __slots__ = ("lhs", "op", "rhs")
+    __array_priority__ = 1000.0
+
+    def __init__(self, lhs: Expr, op: str, rhs: Expr) -> None:
+        self.lhs, self.op, self.rhs = lhs, op, rhs
+
+    def mask(self) -> Expr:
+        """1.0 where the comparison holds, else 0.0."""
+        return BUILDERS[self.op](self.lhs, self.rhs)
+
+    def __bool__(self) -> bool:
+        raise UnsupportedError(
+            f"the truth of {self!r} is not known before the model is solved: 'if', 'while', 'and', 'or', 'not' "
+            "and chained comparisons cannot depend on it. Use np.where(condition, a, b); for a two-sided "
+            "constraint use adj.between(lower, expression, upper)."
+        )
+
+    def __and__(self, other: Any) -> Expr:
+        return self.mask() * as_mask(other)
+
+    def __or__(self, other: Any) -> Expr:
+        return BUILDERS["maximum"](self.mask(), as_mask(other))
+
+    def __invert__(self) -> Expr:
+        return 1.0 - self.mask()
+
+    __rand__, __ror__ = __and__, __or__
+    __hash__ = object.__hash__
+    __array_ufunc__ = Expr.__array_ufunc__
+    __array_function__ = Expr.__array_function__
+
+    def __repr__(self) -> str:
+        return f"{describe(self.lhs)} {self.op} {describe(self.rhs)}"
+
+
+# -- building nodes ----------------------------------------------------------------------------------------
+
+_table: WeakValueDictionary[Any, Expr] = WeakValueDictionary()
+_constants: WeakValueDictionary[Any, Constant] = WeakValueDictionary()
+
+
+def constant(value: Any) -> Constant:
+    """The constant node of a number or an array (copied, read-only)."""
+    if type(value) is float or type(value) is int:
+        value = np.float64(value)
+    elif not isinstance(value, np.float64):
+        try:
+            value = np.array(value, dtype=np.float64)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise UnsupportedError(
+                f"{_short(value)} cannot be part of an expression: expected an expression, a number or an array "
+                f"of real numbers ({error})"
+            ) from None
+        if value.shape == ():
+            value = value[()]
+        else:
+            value.setflags(write=False)
+    if isinstance(value, np.float64):
+        key: Any = value.tobytes()
+    elif value.size <= 16:
+        key = (value.shape, value.tobytes())
+    else:
+        key = Static(value)
+    node = _constants.get(key)
+    if node is None:
+        node = Constant.__new__(Constant)
+        node.op, node.args, node.params = None, (), ()
+        node.shape, node.value = value.shape, value
+        _constants[key] = node
+    return node
+
+
+def as_expr(value: Any) -> Expr:
+    """The expression of a value: itself, a constant, or a (nested) list of expressions stacked."""
+    if isinstance(value, Expr):
+        return value
+    if isinstance(value, Comparison):
+        return value.mask()
+    if type(value) in (float, int, np.float64):
+        return constant(value)
+    if isinstance(value, (str, bytes)) or value is None or callable(value):
+        raise UnsupportedError(
+            f"{_short(value)} cannot be part of an expression: expected an expression, a number or an array of "
+            "real numbers"
+        )
+    if isinstance(value, (list, tuple)) or getattr(value, "dtype", None) == np.dtype(object):
+        items = list(value) if getattr(value, "shape", None) != () else [value.item()]
+        if getattr(value, "shape", None) == ():
+            return as_expr(items[0])
+        if any(not isinstance(item, (int, float)) for item in items):
+            parts = [as_expr(item) for item in items]
+            if any(not isinstance(part, Constant) for part in parts):
+                return FUNCTIONS[np.stack](parts)
+    if hasattr(value, "toarray"):
+        value = value.toarray()
+    if np.iscomplexobj(value):
+        raise UnsupportedError("expressions are real (float64): a complex constant cannot be part of one")
+    return constant(value)
+
+
+def as_mask(value: Any) -> Expr:
+    """A condition as an expression of zeros and ones."""
+    return as_expr(value)
+
+
+def apply(op: Primitive, args: tuple[Expr, ...], params: tuple[Any, ...], shape: Shape) -> Expr:
+    """The node of an operation: the one that exists already, or a new one."""
+    key = (op, params, *map(id, args))
+    node = _table.get(key)
+    if node is None:
+        node = Expr.__new__(Expr)
+        node.op, node.args, node.params, node.shape = op, args, params, shape
+        _table[key] = node
+    return node
+
+
+def _rebuild(name: str, args: tuple[Expr, ...], params: tuple[Any, ...], shape: Shape) -> Expr:
+    return apply(PRIMITIVES[name], args, params, shape)
+
+
+def broadcast(what: str, *args: Expr) -> Shape:
+    """The broadcast shape of arguments; a ShapeError names the operation and the arguments."""
+    shape = args[0].shape
+    for arg in args[1:]:
+        if arg.shape == shape or not arg.shape:
+            continue
+        if not shape:
+            shape = arg.shape
+            continue
+        try:
+            shape = np.broadcast_shapes(*(a.shape for a in args))
+        except ValueError:
+            shown = " and ".join(f"{describe(a)} of shape {a.shape}" for a in args)
+            raise ShapeError(f"{what}: {shown} do not broadcast together") from None
+        break
+    return shape
+
+
+def _operate(name: str, a: Any, b: Any) -> Any:
+    try:
+        return BUILDERS[name](a, b)
+    except UnsupportedError:
+        if not isinstance(a, Expr) and not isinstance(a, (str, bytes)) and hasattr(a, "__array_ufunc__"):
+            return NotImplemented
+        raise
+
+
+def _compare(a: Expr, op: str, b: Any) -> Any:
+    if b is None or isinstance(b, (str, bytes)):
+        return NotImplemented
+    return Comparison(a, op, as_expr(b))
+
+
+def unsupported(what: str) -> UnsupportedError:
+    """The error for a function that expressions do not have."""
+    return UnsupportedError(
+        f"{what} is not available on expressions. Write it with the functions that are (see the documentation's "
+        "list), call it as a black box with m.external(name, fun, inputs=..., shape=..., jac=...), or add a row to "
+        "adjoint/primitives/."
+    )
+
+
+# -- walking and describing --------------------------------------------------------------------------------
+
+
+def topological(roots: Iterable[Expr], stop: Any = (), definitions: Any = None) -> list[Expr]:
+    """All nodes below the roots, arguments before their users; nodes in ``stop`` are not entered.
+
+    ``definitions`` (a mapping from variables to expressions) lets the walk go through a variable into its
+    definition, which then comes before it.
+    """
+    order: list[Expr] = []
+    seen: set[int] = set()
+    stack: list[tuple[Expr, bool]] = [(root, False) for root in reversed(list(roots))]
+    while stack:
+        node, done = stack.pop()
+        if done:
+            order.append(node)
+            continue
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        args = node.args
+        if definitions and not args and node in definitions:
+            args = (definitions[node],)
+        if args and node not in stop:
+            stack.append((node, True))
+            stack.extend((arg, False) for arg in reversed(args) if id(arg) not in seen)
+        else:
+            order.append(node)
+    return order
+
+
+def variables_of(roots: Sequence[Expr]) -> list[Variable]:
+    """The variables below the roots, each once, in order of first appearance."""
+    found: list[Variable] = []
+    seen: set[int] = set()
+    stack = list(reversed(roots))
+    while stack:
+        node = stack.pop()
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        if isinstance(node, Variable):
+            found.append(node)
+        elif node.args:
+            stack.extend(reversed(node.args))
+    return found
+
+
+def substitute(roots: Sequence[Expr], replacement: dict[Expr, Expr]) -> list[Expr]:
+    """The roots with nodes replaced; shared subexpressions stay shared."""
+    new: dict[Expr, Expr] = dict(replacement)
+    for node in topological(roots, stop=replacement):
+        if node in new:
+            continue
+        args = tuple(new[a] for a in node.args)
+        if all(a is b for a, b in zip(args, node.args, strict=True)):
+            new[node] = node
+        else:
+            assert node.op is not None
+            new[node] = apply(node.op, args, node.params, node.shape)
+    return [new[root] for root in roots]
+
+
+_INFIX = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/", "power": "**", "matmul": "@"}
+
+
+def describe(node: Any, depth: int = 3) -> str:
+    """A short text of an expression for messages.
+
+    >>> import numpy as np, adjoint as adj
+    >>> m = adj.Program()
+    >>> x = m.input("x", 1.0)
+    >>> from adjoint.expr import describe
+    >>> describe(np.exp(x) * 2 + x)
+    'exp(x) * 2 + x'
+    """
+    if isinstance(node, Comparison):
+        return repr(node)
+    if not isinstance(node, Expr):
+        return _short(node)
+    if isinstance(node, Variable):
+        return node.name
+    if isinstance(node, Constant):
+        return f"{node.value:g}" if not node.shape else f"array{node.shape}"
+    if depth == 0:
+        return "…"
+    assert node.op is not None
+    parts = [describe(a, depth - 1) for a in node.args]
+    if node.op.name in _INFIX:
+        if node.op.name != "add":
+            parts = [
+                f"({p})" if a.op is not None and a.op.name in _INFIX and p != "…" else p
+                for a, p in zip(node.args, parts, strict=True)
+            ]
+        return f" {_INFIX[node.op.name]} ".join(parts)
+    return f"{node.op.name}({', '.join(parts)})"
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+# -- tables that primitives/ fills ---------------------------------------------------------------------------
+
+BUILDERS: dict[str, Callable[..., Any]] = {}  # by the library's name of the operation
+UFUNCS: dict[Any, Callable[..., Any]] = {}  # by NumPy ufunc object
+UFUNC_METHODS: dict[Any, Callable[..., Any]] = {}  # by (ufunc, "reduce" | "accumulate" | ...)
+FUNCTIONS: dict[Any, Callable[..., Any]] = {}  # by NumPy function object (__array_function__)
+METHODS: dict[str, Callable[..., Any]] = {}  # by the name of ndarray's method

@@ -1,0 +1,288 @@
+"""What a nonlinear method sees, what it returns, and the one rule that says when a system is solved.
+
+A method solves one square block ``g(u) = 0`` of ``n`` equations in ``n`` unknowns. It knows the block only
+through :class:`System`, and answers with an :class:`Outcome`.
+
+The convergence rule
+--------------------
+Equation ``i`` is satisfied when ``|r_i| <= tol * s_i``, with its *natural magnitude*
+
+    s_i = sum_j |J_ij| max(|u_j|, 1e-6).
+
+``s_i`` is the size of the terms that cancel in the equation at its root (exactly so for a sum of powers, to
+first order for anything else). The rule does not change when an equation or an unknown is multiplied by a
+constant, so neither needs a nominal value, and it can be met in floating-point arithmetic, because the rounding
+error of an equation is about ``eps`` times the sum of its terms. The floor 1e-6 stands for unknowns that are
+zero: below it, their accuracy is absolute.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from math import inf
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from adjoint.errors import Status
+from adjoint.linear.base import Factorization, SingularMatrix
+
+__all__ = [
+    "FLOOR",
+    "ROUNDING",
+    "Attempt",
+    "Options",
+    "Outcome",
+    "System",
+    "evaluate",
+    "finish",
+    "natural_scale",
+    "nonzero",
+    "polish",
+    "project",
+    "scaled_residual",
+    "start",
+    "verify",
+]
+
+FLOOR = 1e-6  # magnitude given to an unknown that is smaller: it may be zero
+ROUNDING = 4 * np.finfo(float).eps  # a scaled residual that no method can be asked to improve
+NUDGE = 1e-4  # how far a guess is moved off a point where its Jacobian is infinite, such as sqrt at 0
+
+
+class System(Protocol):
+    """A square block ``g(u) = 0`` of real unknowns in one flat vector."""
+
+    name: str
+    size: int
+    lower: np.ndarray | None  # bounds of u, or None
+    upper: np.ndarray | None
+    components: np.ndarray | None  # connected component (0..c-1) of unknown i, and of equation i; None for one
+
+    def residual(self, u: np.ndarray) -> np.ndarray:
+        """``g(u)``; NaN or infinite outside the domain, where it must not raise."""
+
+    def linearize(self, u: np.ndarray) -> tuple[np.ndarray, Any]:
+        """``g(u)`` and its Jacobian (2-D array, or CSC of fixed pattern); None in a matrix-free system."""
+
+    def factor(self, J: Any) -> Factorization:
+        """The factors of a Jacobian; raises ``adjoint.linear.base.SingularMatrix``."""
+
+    def sweep(self, u: np.ndarray) -> np.ndarray | None:
+        """One Gauss-Seidel sweep ``u_i <- f_i(u)`` in order; None if some equation is implicit."""
+
+    def jvp(self, u: np.ndarray, du: np.ndarray) -> np.ndarray:
+        """``J(u) du`` without the matrix."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What all methods understand.
+
+    Parameters
+    ----------
+    tol : float
+        Tolerance of the convergence rule, relative to the natural magnitude of each equation.
+    max_iterations : int
+    polish : int
+        Chord steps after convergence, at most, to bring the answer to rounding level.
+    window : int
+        Previous iterates that Anderson acceleration remembers.
+    """
+
+    tol: float = 1e-10
+    max_iterations: int = 200
+    polish: int = 2
+    window: int = 8
+
+
+class Attempt(NamedTuple):
+    """One line of the record that the chain of methods keeps."""
+
+    method: str
+    status: Status
+    scaled: float
+    iterations: int
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Where a method ended.
+
+    Attributes
+    ----------
+    u, residual : ndarray
+        The last iterate, and ``g`` there.
+    jacobian : matrix or None
+        The Jacobian at `u`; None in a matrix-free system.
+    factor : Factorization or None
+        Factors of the Jacobian at `u` or at the iterate just before it. None where there are none: the
+        Jacobian is singular, or the method does not factor.
+    scale : ndarray
+        Natural magnitude of each equation at `u`.
+    scaled : float
+        Largest ``|residual| / scale``.
+    iterations : int
+    status : Status
+        ``SOLVED`` only where the convergence rule holds at `u`.
+    history : list of float
+        Largest scaled residual at each iterate; for methods without a Jacobian, an estimate of it.
+    method : str
+    attempts : tuple of Attempt
+        The methods tried, for ``auto``.
+    """
+
+    u: np.ndarray
+    residual: np.ndarray
+    jacobian: Any
+    factor: Factorization | None
+    scale: np.ndarray
+    scaled: float
+    iterations: int
+    status: Status
+    history: list[float] = field(default_factory=list)
+    method: str = ""
+    attempts: tuple[Attempt, ...] = ()
+
+    @property
+    def success(self) -> bool:
+        return self.status is Status.SOLVED
+
+
+Method = Callable[[System, np.ndarray, Options], Outcome]
+
+
+def natural_scale(J: Any, u: np.ndarray) -> np.ndarray:
+    """Natural magnitude of each equation, ``s_i = sum_j |J_ij| max(|u_j|, FLOOR)``.
+
+    >>> natural_scale(np.array([[3.0, -1.0], [0.0, 1.0]]), np.array([2.0, 0.0]))
+    array([6.000001e+00, 1.000000e-06])
+    """
+    magnitude = np.maximum(np.abs(u), FLOOR)
+    if isinstance(J, np.ndarray):
+        return np.abs(J) @ magnitude
+    # By column: entry k of a CSC matrix is multiplied by the magnitude of its column's unknown. One pass, no
+    # temporary sparse matrix.
+    terms = np.abs(J.data) * np.repeat(magnitude, np.diff(J.indptr))
+    return np.bincount(J.indices, terms, minlength=J.shape[0])
+
+
+def scaled_residual(r: np.ndarray, s: np.ndarray) -> float:
+    """Largest ``|r_i| / s_i``: the system is solved when it is at most ``tol``. Infinite if anything is NaN.
+
+    An equation that is exactly satisfied counts as such even where it has lost its derivatives (``0 / 0``).
+
+    >>> scaled_residual(np.array([0.0, 1e-12]), np.array([0.0, 2.0]))
+    5e-13
+    >>> scaled_residual(np.array([0.0]), np.array([np.inf]))  # an infinite derivative verifies nothing
+    inf
+    """
+    worst = np.maximum.reduce(np.abs(r) / s, initial=0.0)
+    if worst != worst:  # NaN: 0/0, or a NaN of the model
+        worst = np.maximum.reduce(np.where(r == 0.0, 0.0, np.abs(r) / s), initial=0.0)
+    return float(worst) if worst == worst and np.add.reduce(s) < inf else inf
+
+
+def nonzero(s: np.ndarray) -> np.ndarray:
+    """Natural magnitudes to divide by: 1 where an equation has no finite derivative, or has lost all."""
+    return np.where((s > 0.0) & (s < inf), s, 1.0)
+
+
+def project(system: System, u: np.ndarray) -> np.ndarray:
+    """The nearest point within the bounds."""
+    if system.lower is not None:
+        u = np.maximum(u, system.lower)
+    if system.upper is not None:
+        u = np.minimum(u, system.upper)
+    return u
+
+
+def evaluate(system: System, u: np.ndarray) -> tuple[np.ndarray, Any, np.ndarray, float]:
+    """Residual, Jacobian, natural magnitudes and scaled residual at `u`, in one compiled call."""
+    r, J = system.linearize(u)
+    s = natural_scale(J, u)
+    return r, J, s, scaled_residual(r, s)
+
+
+def start(system: System, u0: np.ndarray) -> tuple[np.ndarray, np.ndarray, Any, np.ndarray, float]:
+    """The first iterate, within the bounds, and all that is known there.
+
+    Where the equations are finite but some derivatives are not (``sqrt(u)`` at a guess of 0), the unknowns in
+    question are moved a little; a guess outside the domain of the equations is left as it is.
+    """
+    u = project(system, np.array(u0, dtype=float).ravel())
+    r, J, s, worst = evaluate(system, u)
+    if not worst < inf and np.isfinite(r).all():
+        for step in (NUDGE, -NUDGE):
+            moved = u.copy()
+            bad = _columns_not_finite(J)
+            moved[bad] += step * np.maximum(np.abs(u[bad]), 1.0)
+            moved = project(system, moved)
+            there = evaluate(system, moved)
+            if there[-1] < inf:
+                return moved, *there
+    return u, r, J, s, worst
+
+
+def _columns_not_finite(J: Any) -> np.ndarray:
+    """Indices of the columns of `J` with a NaN or an infinity."""
+    if isinstance(J, np.ndarray):
+        return np.flatnonzero(~np.isfinite(J).all(axis=0))
+    column = np.repeat(np.arange(J.shape[1]), np.diff(J.indptr))
+    return np.unique(column[~np.isfinite(J.data)])
+
+
+def polish(system: System, point: tuple, factor: Factorization | None, steps: int) -> tuple:
+    """Chord steps from a solved `point` ``(u, r, J, s, worst)`` while the residual drops.
+
+    They reuse `factor` (of the last iterate, or made here if there is none), so that an answer met with
+    ``tol`` is brought to rounding level for one linear solve each. Returns the best point, and the factors.
+    """
+    u, r, J, s, worst = point
+    if factor is None:
+        try:
+            factor = system.factor(J)
+        except SingularMatrix:
+            return point, None
+    for _ in range(steps):
+        if worst <= ROUNDING:
+            break
+        u = project(system, point[0] + factor.solve(-point[1]))
+        r, J, s, worst = evaluate(system, u)
+        if not worst < point[-1]:
+            break
+        point = (u, r, J, s, worst)
+    return point, factor
+
+
+def finish(
+    system: System,
+    point: tuple,
+    factor: Factorization | None,
+    status: Status,
+    iterations: int,
+    history: list[float],
+    method: str,
+    options: Options,
+) -> Outcome:
+    """The outcome of a method that ends at `point`: solved if, and only if, the rule holds there.
+
+    `status` says why the method stopped, for the case that the rule does not hold.
+    """
+    if point[-1] <= options.tol:
+        status = Status.SOLVED
+        if options.polish:
+            point, factor = polish(system, point, factor, options.polish)
+    u, r, J, s, worst = point
+    return Outcome(u, r, J, factor, s, worst, iterations, status, history, method)
+
+
+def verify(
+    system: System, u: np.ndarray, status: Status, iterations: int, history: list[float], method: str, options: Options
+) -> Outcome:
+    """The outcome of a method that works without a Jacobian: one ``linearize`` applies the rule to its answer."""
+    r, J, s, worst = evaluate(system, u)
+    if worst <= options.tol:
+        status = Status.SOLVED
+    return Outcome(u, r, J, None, s, worst, iterations, status, [*history, worst], method)
