@@ -1,5 +1,94 @@
-"""Models as named equations: solved block by block, with multipliers and exact derivatives."""
+"""Write a model as equations; get its solution, every derivative, and its optimum.
+
+>>> import numpy as np, adjoint as adj
+>>> m = adj.Program("sellar")
+>>> z1, z2, x = m.input("z1", 5.0), m.input("z2", 2.0), m.input("x", 1.0)
+>>> y1, y2 = m.unknown("y1"), m.unknown("y2")
+>>> _ = m.define(y1, z1**2 + z2 + x - 0.2 * y2)
+>>> _ = m.define(y2, np.sqrt(y1) + z1 + z2)
+>>> _ = m.define("f", x**2 + z2 + y1 + np.exp(-y2))
+>>> sol = m.solve()
+>>> round(sol["y1"], 9), round(sol.gradient("f", wrt="x"), 9)
+(25.588302370, 2.980613913)
+"""
+
+from __future__ import annotations
+
+from . import primitives  # fills the tables of NumPy's functions
+from .analysis import BlockInfo
+from .check import DerivativeCheck, Report
+from .equations import Equation, Included
+from .errors import (
+    AdjointError,
+    AdjointWarning,
+    ConvergenceError,
+    DerivativeError,
+    EvaluationError,
+    KinkWarning,
+    ModelError,
+    NameLookupError,
+    ShapeError,
+    SingularError,
+    SingularWarning,
+    Status,
+    StructureError,
+    UnsupportedError,
+)
+from .expr import Comparison, Expr, Variable
+from .function import Function
+from .lagrangian import Lagrangian
+from .primitives.elementwise import erf, erfc, expit, gamma, gammaln, softplus
+from .primitives.functions import array, mish, relu, swish
+from .primitives.indexing import put, scatter_add, segment_sum
+from .primitives.reductions import log_softmax, logsumexp, softmax
+from .program import Program
+from .solution import Solution
+from .solve import BlockReport
 
 __version__ = "0.1.0"
 
-__all__ = ["__version__"]
+__all__ = [
+    "AdjointError",
+    "AdjointWarning",
+    "BlockInfo",
+    "BlockReport",
+    "Comparison",
+    "ConvergenceError",
+    "DerivativeCheck",
+    "DerivativeError",
+    "Equation",
+    "EvaluationError",
+    "Expr",
+    "Function",
+    "Included",
+    "KinkWarning",
+    "Lagrangian",
+    "ModelError",
+    "NameLookupError",
+    "Program",
+    "Report",
+    "ShapeError",
+    "SingularError",
+    "SingularWarning",
+    "Solution",
+    "Status",
+    "StructureError",
+    "UnsupportedError",
+    "Variable",
+    "array",
+    "erf",
+    "erfc",
+    "expit",
+    "gamma",
+    "gammaln",
+    "log_softmax",
+    "logsumexp",
+    "mish",
+    "put",
+    "relu",
+    "scatter_add",
+    "segment_sum",
+    "softmax",
+    "softplus",
+    "swish",
+]

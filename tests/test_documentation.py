@@ -383,6 +383,7 @@ def test_commands_run_at_the_top_and_leave_nothing_there(tmp_path: Path) -> None
     root, work, empty = tmp_path / "root", tmp_path / "work", tmp_path / "empty"
     for folder in (root / "adjoint", root / "docs", work, empty):
         folder.mkdir(parents=True)
+    (root / "adjoint" / "__init__.py").touch()
     (root / "adjoint" / "__main__.py").write_text(
         "import sys\nopen(sys.argv[2], 'w').write(open(sys.argv[1]).read())\n", encoding="utf-8"
     )

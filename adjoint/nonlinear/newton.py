@@ -1,11 +1,13 @@
 """Newton's method with a line search, bounds, and a step length of its own for each connected component.
 
-The step ``d`` solves ``J d = -r``. The full step is tried first and through ``linearize``, so a well-behaved solve
-costs one linearize, one factorization and one linear solve per iteration; only a step that has to be shortened asks
-for residuals alone (``line_search.py``). A residual that is NaN or infinite shortens the step. Where `J` is singular,
-or no length of the Newton step helps, Levenberg's regularized step takes its place.
+The step ``d`` solves ``J d = -r``. The full step is tried first and through ``linearize``, so a
+well-behaved solve costs one linearize, one factorization and one linear solve per iteration; only a step
+that has to be shortened asks for residuals alone (``base/line_search.py``). A residual that is NaN or
+infinite shortens the step. Where `J` is singular, or no length of the Newton step helps, Levenberg's step
+takes its place.
 
-Dennis & Schnabel 1983, *Numerical Methods for Unconstrained Optimization and Nonlinear Equations*, chapter 6.
+Dennis & Schnabel 1983, *Numerical Methods for Unconstrained Optimization and Nonlinear Equations*,
+chapter 6.
 """
 
 from __future__ import annotations
@@ -16,28 +18,30 @@ from typing import Any
 import numpy as np
 
 from adjoint.errors import Status
-from adjoint.linear.base import SingularMatrix
 from adjoint.nonlinear.base import (
+    SUFFICIENT,
     Options,
     Outcome,
+    Parts,
+    SingularMatrix,
     System,
+    backtrack,
     evaluate,
     finish,
+    is_fold,
+    levenberg_step,
     natural_scale,
     nonzero,
     project,
     scaled_residual,
     start,
 )
-from adjoint.nonlinear.line_search import SUFFICIENT, Parts, backtrack
-from adjoint.nonlinear.singular import is_fold
-from adjoint.nonlinear.steps import levenberg_step
 
 __all__ = ["solve_newton"]
 
 DAMPING = (1e-6, 1e-3, 1.0)  # mu of the Levenberg steps, tried in order
 SLOW = 0.99  # an iteration that leaves more of the residual norm than this is slow;
-PATIENCE = 30  # so many of them in a row are a stall
+PATIENCE = 20  # so many of them in a row are a stall
 KICK = 1e-2  # relative change of a guess at which the Jacobian is singular and no step helps
 KICKS = 2
 RETREATS = 40  # halvings of an accepted step that ends where a derivative is infinite

@@ -1,9 +1,8 @@
 """Augmenting paths: from a matching to a maximum one.
 
-A path that alternates between entries outside and inside the matching, from a free row to a free column, makes
-the matching larger by one when its entries are exchanged; without such a path it is maximum [1]_. In both
-functions a *vertex* is a row, together with the column it is matched to: row ``i`` leads to the row that owns
-column ``j``, for each ``j`` in row ``i``.
+A path that alternates between entries outside and inside the matching, from a free row to a free column,
+makes the matching larger by one when its entries are exchanged; without such a path it is maximum [1]_. The
+searches take a row and the column matched to it as one vertex, which leads to the owners of its columns.
 
 References
 ----------
@@ -55,7 +54,9 @@ def augment(incidence: Incidence, row_to_col: IntArray, max_phases: int | None =
     return _augment_by_flow(incidence, row_to_col, col_to_row)
 
 
-def search_forest(incidence: Incidence, row_to_col: IntArray, col_to_row: IntArray) -> tuple[IntArray, IntArray]:
+def search_forest(
+    incidence: Incidence, row_to_col: IntArray, col_to_row: IntArray
+) -> tuple[IntArray, IntArray]:
     """Alternating breadth-first trees from all free rows at once.
 
     Returns
@@ -86,41 +87,22 @@ def _augment_forest(incidence: Incidence, row_to_col: IntArray, col_to_row: IntA
         return False
     order, parent = search_forest(incidence, row_to_col, col_to_row)
     ends = order[order >= n_rows]
-    if not ends.size:
-        return False
-    root = _roots(order, parent, n_rows)
-    _, first = np.unique(root[ends], return_index=True)  # the search order makes the first the shortest
-    cols, rows = ends[first] - n_rows, parent[ends[first]]
-    _exchange(rows, cols, parent, row_to_col, col_to_row)
-    return True
-
-
-def _exchange(rows: IntArray, cols: IntArray, parent: IntArray, row_to_col: IntArray, col_to_row: IntArray) -> None:
-    """Match, in place, the last row and column of each path; then the ones before, back to the root."""
-    while rows.size > 16:  # one entry of every path at a time: the trees are disjoint
-        given_up = row_to_col[rows]
-        row_to_col[rows], col_to_row[cols] = cols, rows
-        inner = given_up >= 0
-        cols, rows = given_up[inner], parent[rows[inner]]
-    # Few, long paths: item by item, 30 times faster than arrays of one element.
-    col_of, row_of, before = memoryview(row_to_col), memoryview(col_to_row), memoryview(parent)
-    for i, j in zip(rows.tolist(), cols.tolist(), strict=True):
-        while j >= 0:
-            previous = col_of[i]
-            col_of[i], row_of[j] = j, i
-            i, j = before[i], previous
-
-
-def _roots(order: IntArray, parent: IntArray, n_rows: int) -> IntArray:
-    """The free row at the root of each vertex's tree, by pointer doubling."""
-    up = np.arange(parent.size)
-    inner = order[(parent[order] >= 0) & (parent[order] < n_rows)]
-    up[inner] = parent[inner]
-    while True:
-        further = up[up]
-        if np.array_equal(further, up):
-            return up
-        up = further
+    # Item by item: paths are few and long, and memoryviews are faster there than arrays.
+    col_of, row_of, before = row_to_col.data, col_to_row.data, parent.data
+    seen = bytearray(n_rows)
+    for end in ends.tolist():  # the search order: the first of a tree is the shortest
+        path, i = [], before[end]
+        while i < n_rows and not seen[i]:
+            seen[i] = True
+            path.append(i)
+            i = before[i]
+        if i < n_rows:  # a tree that was used
+            continue
+        j = end - n_rows
+        for i in path:
+            row_of[j] = i
+            col_of[i], j = j, col_of[i]
+    return ends.size > 0
 
 
 def _augment_by_flow(incidence: Incidence, row_to_col: IntArray, col_to_row: IntArray) -> IntArray:
@@ -138,7 +120,8 @@ def _augment_by_flow(incidence: Incidence, row_to_col: IntArray, col_to_row: Int
         [np.where(inside, n_rows + cols, rows), np.full(free_rows.size, source), n_rows + free_cols]
     )
     heads = np.concatenate([np.where(inside, rows, n_rows + cols), free_rows, np.full(free_cols.size, sink)])
-    capacity = sparse.csr_array((np.ones(tails.size, dtype=np.int32), (tails, heads)), shape=(sink + 1, sink + 1))
+    ones = np.ones(tails.size, dtype=np.int32)
+    capacity = sparse.csr_array((ones, (tails, heads)), shape=(sink + 1, sink + 1))
     flow = csgraph.maximum_flow(capacity, source, sink, method="dinic").flow.tocoo()
     tails, heads = flow.row.astype(np.intp), flow.col.astype(np.intp)
     changed = (flow.data > 0) & (tails < source) & (heads < source)

@@ -47,7 +47,8 @@ class Incidence:
     def from_coo(cls, rows: ArrayLike, cols: ArrayLike, shape: tuple[int, int]) -> Incidence:
         """The incidence with the entries ``(rows[k], cols[k])``, in any order, duplicates allowed."""
         rows, cols = np.asarray(rows, dtype=np.intp), np.asarray(cols, dtype=np.intp)
-        return cls.from_sparse(sparse.coo_array((np.ones(rows.size, dtype=np.int8), (rows, cols)), shape=shape))
+        marks = np.ones(rows.size, dtype=np.int8)
+        return cls.from_sparse(sparse.coo_array((marks, (rows, cols)), shape=shape))
 
     @classmethod
     def from_sparse(cls, matrix: sparse.sparray | sparse.spmatrix) -> Incidence:

@@ -29,9 +29,9 @@ def karp_sipser(incidence: Incidence) -> NDArray[np.intp]:
 
     Notes
     -----
-    On shuffled cyclic expression graphs of 1e5 equations this leaves 0 to 250 rows unmatched; the degree-one
-    rule alone leaves 300 to 800, and so does taking vertices of degree two on both sides as they come. They
-    are taken on one side first: the one with the more even degrees.
+    Vertices of degree two are taken on one side first, the one with the more even degrees. On five shuffled
+    cyclic graphs of 1e5 equations this left 0, 21, 83, 248 and 665 rows unmatched; taking both sides as they
+    come, 320, 334, 166, 369 and 851; the degree-one rule alone, 308, 336, 330, 523 and 789.
 
     >>> karp_sipser(Incidence.from_coo([0, 0, 1], [0, 1, 0], shape=(2, 2))).tolist()
     [1, 0]

@@ -1,7 +1,7 @@
 """Maximum matching: which equation is solved for which unknown.
 
-SciPy's ``maximum_bipartite_matching`` and NetworkX's Hopcroft-Karp take exponential time, or recurse too deep,
-on the cyclic graphs that expression graphs are; both are avoided here.
+SciPy's ``maximum_bipartite_matching`` can take exponential time on cyclic graphs of expressions
+(scipy/scipy#26147), and NetworkX's Hopcroft-Karp exceeds the recursion limit: hence one of our own.
 """
 
 from __future__ import annotations
@@ -100,15 +100,17 @@ def _diagonal(incidence: Incidence) -> NDArray[np.intp]:
 def _checked(incidence: Incidence, start: ArrayLike) -> NDArray[np.intp]:
     row_to_col = np.array(start, dtype=np.intp)
     if row_to_col.shape != (incidence.n_rows,):
-        raise ValueError(f"start has shape {row_to_col.shape}; it needs one column, or -1, for each of the "
-                         f"{incidence.n_rows} rows")
+        raise ValueError(
+            f"start has shape {row_to_col.shape}; it needs a column, or -1, for each of the "
+            f"{incidence.n_rows} rows"
+        )
     rows = incidence.row_of_entry()
     present = np.zeros(incidence.n_rows, dtype=bool)
     present[rows[row_to_col[rows] == incidence.indices]] = True
     absent = np.flatnonzero((row_to_col >= 0) & ~present)
     if absent.size:
         i = absent[0]
-        raise ValueError(f"start matches row {i} to column {row_to_col[i]}, which is not an entry of that row")
+        raise ValueError(f"start matches row {i} to column {row_to_col[i]}, which is not in that row")
     cols, count = np.unique(row_to_col[row_to_col >= 0], return_counts=True)
     if np.any(count > 1):
         raise ValueError(f"start matches column {cols[count > 1][0]} to more than one row")

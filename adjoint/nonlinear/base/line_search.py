@@ -1,7 +1,8 @@
 """A step length for each connected component of a system, by backtracking on the scaled residual.
 
-Equations that do not touch each other (a thousand elements, each with its own unknown) are one system only in name:
-a common step length would make all of them as slow as the worst. Each component ``c`` has its own merit
+Equations that do not touch each other (a thousand elements, each with its own unknown) are one system
+only in name: a common step length would make all of them as slow as the worst. Each component ``c`` has
+its own merit
 
     phi_c(alpha) = sum over its equations of (r_i(u + alpha d) / s_i)^2,        s frozen at u,
 
@@ -12,11 +13,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from adjoint.nonlinear.base import System, nonzero, project
+from adjoint.nonlinear.base.rule import nonzero, project
+from adjoint.nonlinear.base.system import System
 
 __all__ = ["SUFFICIENT", "Parts", "backtrack"]
 
-SUFFICIENT = 1e-4  # share of the linear model's decrease that a step must bring (Dennis & Schnabel 1983, A6.3.1)
+SUFFICIENT = 1e-4  # share of the predicted decrease that a step must bring (Dennis & Schnabel 1983, A6.3.1)
 SHORTEST = 1e-10  # step length below which a direction is given up
 BLIND = 0.2  # factor of the step length after a NaN or an infinity
 FLAT = 1e-12  # a direction whose linear model decreases phi by less than this share leads nowhere
@@ -58,7 +60,7 @@ class Parts:
         return d if self.label is None else np.where(self.done[self.label], 0.0, d)
 
     def shrinkage(self, r: np.ndarray, r1: np.ndarray, s: np.ndarray) -> float:
-        """Largest ``||r1 / s|| / ||r / s||`` over the components that are not done; NaN outside the domain."""
+        """Largest ``||r1 / s|| / ||r / s||`` of the components that are not done; NaN outside the domain."""
         if self.label is None:
             t, t1 = r / s, r1 / s
             return float((t1 @ t1) / (t @ t)) ** 0.5
@@ -78,8 +80,8 @@ def backtrack(
 ) -> np.ndarray | None:
     """The point ``u + alpha d`` with a sufficient decrease in every component that allows one.
 
-    `r` and `r1` are the residuals at `u` and at the full step. ``phi_c'(0) = -2 share_c phi_c(0)``: `share` is 1
-    for a Newton step. A component that no length helps stays at `u`; None if that is so for all of them.
+    `r` and `r1` are the residuals at `u` and at the full step. ``phi_c'(0) = -2 share_c phi_c(0)``; `share`
+    is 1 for a Newton step. A component that no length helps stays at `u`; None if that is so for all of them.
     """
     s = nonzero(s)
     phi0 = parts.merit(r, s)
@@ -99,4 +101,3 @@ def backtrack(
         alpha[short] = np.where(a < SHORTEST, 0.0, a)
         trial = project(system, u + (alpha if parts.label is None else alpha[parts.label]) * d)
         r1 = system.residual(trial)
-

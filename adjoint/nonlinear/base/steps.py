@@ -9,20 +9,20 @@ import scipy.sparse as sp
 from scipy.linalg import solve_triangular
 from scipy.sparse.linalg import splu
 
-__all__ = ["column_norms", "levenberg_step", "weighted_norm"]
+__all__ = ["column_norms", "levenberg_step", "shifted_step", "weighted_norm"]
 
 
 def weighted_norm(v: np.ndarray, weights: np.ndarray) -> float:
     """``||v / weights||_2``."""
     t = v / weights
-    return float(np.sqrt(t @ t))
+    return np.sqrt(t @ t)
 
 
 def column_norms(J: Any, row: np.ndarray) -> np.ndarray:
     """2-norms of the columns of ``J / row``, 1 where a column is zero.
 
-    They measure how much the scaled residual feels each unknown: a scale of the unknowns that follows a change
-    of their units, as in MINPACK (Moré 1978, "The Levenberg-Marquardt algorithm", section 6).
+    They measure how much the scaled residual feels each unknown: a scale of the unknowns that follows any
+    change of their units, as in MINPACK (Moré 1978, "The Levenberg-Marquardt algorithm", section 6).
 
     >>> column_norms(np.array([[3.0, 0.0], [4.0, 0.0]]), np.ones(2))
     array([5., 1.])
@@ -41,14 +41,14 @@ def levenberg_step(
 ) -> np.ndarray:
     """The step ``d`` that minimizes ``||(J d + r) / row||^2 + mu ||D d||^2``, ``D = column_norms(J, row)``.
 
-    It exists whatever the rank of `J`, and tends to the shortest Newton step as `mu` goes to 0 (Levenberg 1944,
-    Marquardt 1963). No normal equations, whose condition number is the square: dense, the QR factors of the
-    stacked matrix ``[J D^-1 / row; sqrt(mu) I]``; sparse, LU of the augmented system
-    ``[[I, -A], [A^T, mu I]] [v; e] = [r / row; 0]`` with ``A = J D^-1 / row``, ``d = D^-1 e``.
+    It exists whatever the rank of `J`, and tends to the shortest Newton step as `mu` goes to 0 (Levenberg
+    1944, Marquardt 1963). No normal equations, whose condition number is the square: dense, the QR factors of
+    the stacked matrix ``[A; sqrt(mu) I]``, ``A = J D^-1 / row``; sparse, LU of the augmented system
+    ``[[I, -A], [A^T, mu I]] [v; e] = [r / row; 0]``, ``d = D^-1 e``.
 
     Unknowns outside the mask `free` stay where they are.
 
-    >>> levenberg_step(np.array([[1.0, 1.0], [1.0, 1.0]]), np.array([-2.0, -2.0]), np.ones(2), 1e-12).round(6)
+    >>> levenberg_step(np.ones((2, 2)), np.array([-2.0, -2.0]), np.ones(2), mu=1e-12).round(6)
     array([1., 1.])
     """
     n = r.size
@@ -76,3 +76,18 @@ def _solve(K: sp.csc_array, rhs: np.ndarray) -> np.ndarray:
         return splu(K).solve(rhs)
     except RuntimeError:
         return np.full(rhs.size, np.nan)
+
+
+def shifted_step(J: Any, shift: np.ndarray, r: np.ndarray) -> np.ndarray:
+    """The step ``d`` with ``(J + diag(shift)) d = -r``; NaN where that matrix is singular.
+
+    >>> shifted_step(np.array([[1.0, 0.0], [0.0, 0.0]]), np.array([1.0, 2.0]), np.array([-4.0, -6.0]))
+    array([2., 3.])
+    """
+    if isinstance(J, np.ndarray):
+        K = J + np.diag(shift)
+        try:
+            return np.linalg.solve(K, -r)
+        except np.linalg.LinAlgError:
+            return np.full(r.size, np.nan)
+    return _solve(sp.csc_array(J + sp.diags_array(shift)), -r)

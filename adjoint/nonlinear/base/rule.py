@@ -1,40 +1,29 @@
-"""What a nonlinear method sees, what it returns, and the one rule that says when a system is solved.
+"""The one rule that says when a system is solved, and how every method begins and ends.
 
-A method solves one square block ``g(u) = 0`` of ``n`` equations in ``n`` unknowns. It knows the block only
-through :class:`System`, and answers with an :class:`Outcome`.
-
-The convergence rule
---------------------
 Equation ``i`` is satisfied when ``|r_i| <= tol * s_i``, with its *natural magnitude*
 
     s_i = sum_j |J_ij| max(|u_j|, 1e-6).
 
-``s_i`` is the size of the terms that cancel in the equation at its root (exactly so for a sum of powers, to
-first order for anything else). The rule does not change when an equation or an unknown is multiplied by a
-constant, so neither needs a nominal value, and it can be met in floating-point arithmetic, because the rounding
-error of an equation is about ``eps`` times the sum of its terms. The floor 1e-6 stands for unknowns that are
-zero: below it, their accuracy is absolute.
+``s_i`` is the size of the terms that cancel in the equation at its root (exactly so for a sum of powers,
+to first order for anything else). The rule does not change when an equation or an unknown is multiplied
+by a constant, so neither needs a nominal value; and it can be met in floating-point arithmetic, since the
+rounding error of an equation is about ``eps`` times the sum of its terms. The floor 1e-6 stands for
+unknowns that are zero: below it, their accuracy is absolute.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from math import inf
-from typing import Any, NamedTuple, Protocol
+from typing import Any
 
 import numpy as np
 
 from adjoint.errors import Status
-from adjoint.linear.base import Factorization, SingularMatrix
+from adjoint.nonlinear.base.system import Factorization, Options, Outcome, SingularMatrix, System
 
 __all__ = [
     "FLOOR",
     "ROUNDING",
-    "Attempt",
-    "Options",
-    "Outcome",
-    "System",
     "evaluate",
     "finish",
     "natural_scale",
@@ -49,108 +38,6 @@ __all__ = [
 FLOOR = 1e-6  # magnitude given to an unknown that is smaller: it may be zero
 ROUNDING = 4 * np.finfo(float).eps  # a scaled residual that no method can be asked to improve
 NUDGE = 1e-4  # how far a guess is moved off a point where its Jacobian is infinite, such as sqrt at 0
-
-
-class System(Protocol):
-    """A square block ``g(u) = 0`` of real unknowns in one flat vector."""
-
-    name: str
-    size: int
-    lower: np.ndarray | None  # bounds of u, or None
-    upper: np.ndarray | None
-    components: np.ndarray | None  # connected component (0..c-1) of unknown i, and of equation i; None for one
-
-    def residual(self, u: np.ndarray) -> np.ndarray:
-        """``g(u)``; NaN or infinite outside the domain, where it must not raise."""
-
-    def linearize(self, u: np.ndarray) -> tuple[np.ndarray, Any]:
-        """``g(u)`` and its Jacobian (2-D array, or CSC of fixed pattern); None in a matrix-free system."""
-
-    def factor(self, J: Any) -> Factorization:
-        """The factors of a Jacobian; raises ``adjoint.linear.base.SingularMatrix``."""
-
-    def sweep(self, u: np.ndarray) -> np.ndarray | None:
-        """One Gauss-Seidel sweep ``u_i <- f_i(u)`` in order; None if some equation is implicit."""
-
-    def jvp(self, u: np.ndarray, du: np.ndarray) -> np.ndarray:
-        """``J(u) du`` without the matrix."""
-
-
-@dataclass(frozen=True)
-class Options:
-    """What all methods understand.
-
-    Parameters
-    ----------
-    tol : float
-        Tolerance of the convergence rule, relative to the natural magnitude of each equation.
-    max_iterations : int
-    polish : int
-        Chord steps after convergence, at most, to bring the answer to rounding level.
-    window : int
-        Previous iterates that Anderson acceleration remembers.
-    """
-
-    tol: float = 1e-10
-    max_iterations: int = 200
-    polish: int = 2
-    window: int = 8
-
-
-class Attempt(NamedTuple):
-    """One line of the record that the chain of methods keeps."""
-
-    method: str
-    status: Status
-    scaled: float
-    iterations: int
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """Where a method ended.
-
-    Attributes
-    ----------
-    u, residual : ndarray
-        The last iterate, and ``g`` there.
-    jacobian : matrix or None
-        The Jacobian at `u`; None in a matrix-free system.
-    factor : Factorization or None
-        Factors of the Jacobian at `u` or at the iterate just before it. None where there are none: the
-        Jacobian is singular, or the method does not factor.
-    scale : ndarray
-        Natural magnitude of each equation at `u`.
-    scaled : float
-        Largest ``|residual| / scale``.
-    iterations : int
-    status : Status
-        ``SOLVED`` only where the convergence rule holds at `u`.
-    history : list of float
-        Largest scaled residual at each iterate; for methods without a Jacobian, an estimate of it.
-    method : str
-    attempts : tuple of Attempt
-        The methods tried, for ``auto``.
-    """
-
-    u: np.ndarray
-    residual: np.ndarray
-    jacobian: Any
-    factor: Factorization | None
-    scale: np.ndarray
-    scaled: float
-    iterations: int
-    status: Status
-    history: list[float] = field(default_factory=list)
-    method: str = ""
-    attempts: tuple[Attempt, ...] = ()
-
-    @property
-    def success(self) -> bool:
-        return self.status is Status.SOLVED
-
-
-Method = Callable[[System, np.ndarray, Options], Outcome]
 
 
 def natural_scale(J: Any, u: np.ndarray) -> np.ndarray:
@@ -279,9 +166,15 @@ def finish(
 
 
 def verify(
-    system: System, u: np.ndarray, status: Status, iterations: int, history: list[float], method: str, options: Options
+    system: System,
+    u: np.ndarray,
+    status: Status,
+    iterations: int,
+    history: list[float],
+    method: str,
+    options: Options,
 ) -> Outcome:
-    """The outcome of a method that works without a Jacobian: one ``linearize`` applies the rule to its answer."""
+    """The outcome of a method that works without a Jacobian: one ``linearize`` applies the rule at `u`."""
     r, J, s, worst = evaluate(system, u)
     if worst <= options.tol:
         status = Status.SOLVED

@@ -1,0 +1,273 @@
+"""The forward sweep: evaluate the runs, solve the cycles, and verify. ``∂L/∂λ = 0``."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .blocks import Cycle, Linearization, Run, Values, pack, unpack
+from .equations import number
+from .errors import (
+    ConvergenceError,
+    EvaluationError,
+    ModelError,
+    NameLookupError,
+    SingularWarning,
+    Status,
+    closest,
+)
+from .expr import Variable, describe
+from .nonlinear import METHODS, Options, is_singular_at
+from .plan import Plan
+
+__all__ = ["BlockReport", "State", "forward", "input_values"]
+
+
+@dataclass(frozen=True, slots=True)
+class BlockReport:
+    """How a block was solved.
+
+    Attributes
+    ----------
+    name : str
+    kind : "explicit" or "cycle"
+    size : number of scalar equations
+    status : Status
+    iterations : int
+    residual : largest scaled residual at the end, verified (0 for explicit blocks)
+    method : the method that solved it
+    history : largest scaled residual at each iterate
+    """
+
+    name: str
+    kind: str
+    size: int
+    status: Status
+    iterations: int
+    residual: float
+    method: str
+    history: tuple[float, ...] = ()
+
+
+class State:
+    """The verified values of all variables, and what derivatives need at them."""
+
+    __slots__ = ("checked", "kinks_checked", "linear", "plan", "reports", "values")
+
+    def __init__(self, plan: Plan, values: Values) -> None:
+        self.plan, self.values = plan, values
+        self.linear: dict[Cycle, Linearization] = {}
+        self.reports: list[BlockReport] = []
+        self.checked = self.kinks_checked = False
+
+
+class CycleSystem:
+    """One cycle at fixed outside values: what nonlinear methods see."""
+
+    def __init__(self, cycle: Cycle, values: Values) -> None:
+        self.cycle = cycle
+        self.name, self.size = cycle.name, cycle.size
+        self.lower, self.upper = cycle.box()
+        self.params = [values[v] for v in cycle.params]
+        self.values = values
+        self._fused = cycle.fused()
+        self._residual = cycle.residual()
+        self.matrix, self.factor = cycle.matrix, cycle.solver.factor
+
+    @property
+    def components(self) -> np.ndarray | None:
+        return self.cycle.components
+
+    def residual(self, u: np.ndarray) -> np.ndarray:
+        return self._residual(u, *self.params)[0]
+
+    def linearize(self, u: np.ndarray) -> tuple[np.ndarray, Any]:
+        r, entries = self._fused(u, *self.params)
+        return r, self.matrix(entries)
+
+    def sweep(self, u: np.ndarray) -> np.ndarray | None:
+        function = self.cycle.gauss_seidel()
+        return None if function is None else function(u, *self.params)[0]
+
+    def jvp(self, u: np.ndarray, du: np.ndarray) -> np.ndarray:
+        values = dict(self.values)
+        unpack(self.cycle.variables, u, values)
+        out = self.cycle.products.push(values, unpack(self.cycle.variables, du, {}))
+        return np.concatenate([np.reshape(out[k], -1) if k in out else np.zeros(k.size) for k in self.cycle.keys])
+
+
+def input_values(plan: Plan, given: Mapping[str, Any]) -> Values:
+    """The values of all inputs: those given, by name, and the defaults of the others."""
+    model = plan.model
+    values: Values = dict(model.inputs)
+    for v in plan.given:
+        values[v] = model.guesses.get(v)
+    for name, value in given.items():
+        v = model.variables.get(name)
+        if v is None or v not in values:
+            if v is None:
+                names = [i.name for i in plan.inputs]
+                raise NameLookupError(closest(name, names, "input"))
+            raise ModelError(
+                f"{name!r} is determined by the equations: it cannot be given. Start values go to start={{...}} "
+                "or to unknown(..., guess=...)."
+            )
+        if not v.shape and type(value) is float and math.isfinite(value):
+            values[v] = np.float64(value)
+        else:
+            values[v] = number(value, f"value of input {name!r}", v.shape)
+    missing = [v.name for v, value in values.items() if value is None]
+    if missing:
+        raise ModelError(f"no value for {', '.join(map(repr, missing))}: give it in the solve, or a default in input()")
+    return values
+
+
+def forward(
+    plan: Plan,
+    values: Values,
+    options: Options,
+    methods: Mapping[str, str] | None = None,
+    start: Values | None = None,
+    warn_singular: bool = True,
+) -> State:
+    """Solve all blocks in order from the values of the inputs.
+
+    Raises
+    ------
+    ConvergenceError
+        A cycle did not converge: with its name, worst equations, partial values and history.
+    EvaluationError
+        An explicit equation is NaN or infinite.
+    """
+    state = State(plan, values)
+    with np.errstate(all="ignore"):
+        for block in plan.blocks:
+            if isinstance(block, Run):
+                block.evaluate(values)
+                _check_finite(block, values)
+                state.reports.append(BlockReport(block.name, "explicit", block.size, Status.SOLVED, 0, 0.0, "evaluated"))
+            else:
+                _solve_cycle(state, block, options, methods, start, warn_singular)
+    return state
+
+
+def _check_finite(run: Run, values: Values) -> None:
+    for v in run.variables:
+        value = values[v]
+        if not (math.isfinite(value) if not v.shape else np.isfinite(value).all()):
+            expr = run.definitions[v]
+            inputs = {p.name: values[p] for p in run.products.leaves[v] if p in values}
+            shown = ", ".join(f"{k} = {np.array2string(np.asarray(x), threshold=6)}" for k, x in list(inputs.items())[:6])
+            at = ""
+            if v.shape:
+                k = tuple(int(i) for i in np.argwhere(~np.isfinite(value))[0])
+                at, value = str(list(k)), value[k]
+            raise EvaluationError(
+                f"the equation {v.name + at!r} gives {value}: {describe(expr)} at {shown}. Check the inputs, or "
+                "guard the expression (np.where, np.maximum)."
+            )
+
+
+def _solve_cycle(
+    state: State,
+    cycle: Cycle,
+    options: Options,
+    methods: Mapping[str, str] | None,
+    start: Values | None,
+    warn_singular: bool,
+) -> None:
+    values = state.values
+    system = CycleSystem(cycle, values)
+    u0 = _initial(cycle, values, start)
+    method = _method_of(cycle, methods)
+    outcome = METHODS[method](system, u0, options)
+    if outcome.status is not Status.SOLVED:
+        raise _not_converged(state, cycle, outcome, method, u0)
+    unpack(cycle.variables, outcome.u, values)
+    linear = Linearization(cycle.solver, outcome.jacobian, outcome.factor, cycle.dense)
+    singular, reason = is_singular_at(system, outcome, options.tol)
+    if singular:
+        linear.singular = reason
+        if warn_singular:
+            names = ", ".join(v.name for v in cycle.variables[:6])
+            warnings.warn(
+                f"block {cycle.name!r} ({names}) is singular at its solution: {reason}. Values are given, derivatives "
+                "are not.",
+                SingularWarning,
+                stacklevel=4,
+            )
+    state.linear[cycle] = linear
+    state.reports.append(
+        BlockReport(
+            cycle.name,
+            "cycle",
+            cycle.size,
+            outcome.status,
+            outcome.iterations,
+            outcome.scaled,
+            outcome.method or method,
+            tuple(outcome.history),
+        )
+    )
+
+
+def _initial(cycle: Cycle, values: Values, start: Values | None) -> np.ndarray:
+    if not start:
+        return cycle.guess(values)
+    if all(v in start for v in cycle.variables):
+        u0 = pack(cycle.variables, start)
+    else:
+        u0 = cycle.guess(values)
+        part = unpack(cycle.variables, u0, {})
+        part.update({v: start[v] for v in cycle.variables if v in start})
+        u0 = pack(cycle.variables, part)
+    lower, upper = cycle.box()
+    return u0 if lower is None else np.clip(u0, lower, upper)
+
+
+def _method_of(cycle: Cycle, methods: Mapping[str, str] | None) -> str:
+    if not methods:
+        return "auto"
+    for key in (cycle.name, *(v.name for v in cycle.variables)):
+        if key in methods:
+            return methods[key]
+    return methods.get("", "auto")
+
+
+def element_name(item: Any, k: int) -> str:
+    """Name of element k (flat) of a variable or equation."""
+    if not item.shape:
+        return item.name
+    return f"{item.name}[{', '.join(str(int(i)) for i in np.unravel_index(k, item.shape))}]"
+
+
+def locate(items: Any, k: int) -> str:
+    """Name of the k-th element of items flattened and concatenated."""
+    for item in items:
+        if k < item.size:
+            return element_name(item, k)
+        k -= item.size
+    return f"[{k}]"
+
+
+def _not_converged(state: State, cycle: Cycle, outcome: Any, method: str, u0: np.ndarray) -> ConvergenceError:
+    scaled = np.abs(outcome.residual) / np.where(outcome.scale > 0, outcome.scale, 1.0)
+    order = np.argsort(-np.where(np.isnan(scaled), np.inf, scaled), kind="stable")[:5]
+    worst = [(locate(cycle.equations, int(i)), float(outcome.residual[i])) for i in order]
+    partial = {v.name: x for v, x in state.values.items() if x is not None}
+    iterate = unpack(cycle.variables, outcome.u, {})
+    partial.update({v.name: x for v, x in iterate.items()})
+    tried = ", ".join(f"{a.method} ({a.status.name.lower()}, {a.scaled:.1e})" for a in outcome.attempts) or method
+    names = ", ".join(v.name for v in cycle.variables[:8]) + (", …" if len(cycle.variables) > 8 else "")
+    shown = ", ".join(f"{n}: {r:.3e}" for n, r in worst)
+    message = (
+        f"block {cycle.name!r} (unknowns {names}) did not converge after {outcome.iterations} iterations. "
+        f"{outcome.status.value}\n  largest scaled residual {outcome.scaled:.2e}; worst equations: {shown}\n"
+        f"  tried: {tried}\n  The error carries the last iterate (.values), the worst equations (.worst) and .history."
+    )
+    return ConvergenceError(message, cycle.name, outcome.status, worst, partial, outcome.history)

@@ -1,0 +1,163 @@
+"""Total derivatives at a verified state: gradients, Jacobians, products, Hessians.
+
+All come from the two sweeps, :func:`~adjoint.lagrangian.multipliers` and :func:`~adjoint.lagrangian.tangents`.
+A Hessian–vector product is a forward sweep, the product ∇²L·ż, and a second reverse sweep with that as its
+cotangents: ``H ẋ = Zᵀ ∇²L Z ẋ`` with Z = dz/dx.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+
+from .blocks import Cycle, Values, stack_columns, stack_rows, to_dense
+from .expr import Variable
+from .lagrangian import SecondOrder, multipliers, require_derivatives, tangents
+from .solve import State
+from .sparsity import TooDense
+
+__all__ = ["all_multipliers", "gradient", "hessian", "hvp", "jacobian", "jvp", "vjp"]
+
+
+def all_multipliers(state: State, seeds: Values) -> dict[str, Any]:
+    """Every multiplier by equation name, and the gradient by input name; zeros where nothing depends."""
+    require_derivatives(state)
+    lam, cot = multipliers(state, seeds)
+    out = _by_name(state, lam)
+    for v in state.plan.inputs:
+        out[v.name] = cot[v] if v in cot else np.zeros(v.shape)[()]
+    return out
+
+
+def _by_name(state: State, lam: Values) -> dict[str, Any]:
+    out: dict[str, Any] = {}
+    for block in state.plan.blocks:
+        keys = block.keys if isinstance(block, Cycle) else block.variables
+        for e, key in zip(block.equations, keys, strict=True):
+            out[e.name] = lam[key] if key in lam else np.zeros(e.shape)[()]
+    return out
+
+
+def gradient(state: State, seeds: Values, wrt: Sequence[Variable]) -> list[Any]:
+    """Σ seeds·d(variable)/d(input) for each input: one reverse sweep."""
+    require_derivatives(state)
+    reach = state.plan.reach(frozenset(wrt))
+    _, cot = multipliers(state, seeds, reach)
+    return [cot[v] if v in cot else np.zeros(v.shape)[()] for v in wrt]
+
+
+vjp = gradient
+
+
+def jvp(state: State, directions: Values) -> Values:
+    """Tangents of all variables (zeros where nothing depends on the directions)."""
+    require_derivatives(state)
+    out = tangents(state, directions)
+    return {v: out[v] if v in out else np.zeros(v.shape)[()] for v in state.values}
+
+
+def _second_order(state: State, names: frozenset[str]) -> SecondOrder:
+    key = ("second", names)
+    if key not in state.plan.functions:
+        state.plan.functions[key] = SecondOrder(state.plan, names)
+    return state.plan.functions[key]
+
+
+def _lagrangian_parts(state: State, seeds: Values) -> tuple[SecondOrder, dict[str, Any]]:
+    lam, _ = multipliers(state, seeds)
+    named: dict[str, Any] = {}
+    for block in state.plan.blocks:
+        keys = block.keys if isinstance(block, Cycle) else block.variables
+        named.update({e.name: lam[k] for e, k in zip(block.equations, keys, strict=True) if k in lam})
+    return _second_order(state, frozenset(named)), named
+
+
+def hvp(state: State, seeds: Values, directions: Values, wrt: Sequence[Variable]) -> list[Any]:
+    """H·directions: second-order adjoint."""
+    require_derivatives(state)
+    second, lam = _lagrangian_parts(state, seeds)
+    tan = tangents(state, directions)
+    with np.errstate(all="ignore"):
+        cot = second.product(state.values, lam, tan)
+    _, out = multipliers(state, cot, state.plan.reach(frozenset(wrt)))
+    return [out[v] if v in out else np.zeros(v.shape)[()] for v in wrt]
+
+
+def _identity(wrt: Sequence[Variable]) -> Values:
+    """Unit directions for all elements of wrt, as sparse columns."""
+    n = sum(v.size for v in wrt)
+    eye = sp.eye_array(n, format="csr")
+    out, at = {}, 0
+    for v in wrt:
+        out[v] = eye[at : at + v.size]
+        at += v.size
+    return out
+
+
+def hessian(state: State, seeds: Values, wrt: Sequence[Variable]) -> Any:
+    """∂²/∂wrt² of the weighted sum of variables, as one matrix over all elements of wrt (dense or sparse)."""
+    require_derivatives(state)
+    n = sum(v.size for v in wrt)
+    second, lam = _lagrangian_parts(state, seeds)
+    try:
+        leaves, matrix = second.matrix(state.values, lam)
+    except TooDense:
+        return _hessian_by_products(state, seeds, wrt, n)
+    if not leaves:
+        return sp.csr_array((n, n))
+    columns = tangents(state, _identity(wrt), many=True)
+    z = stack_rows([columns[v] if v in columns else sp.csr_array((v.size, n)) for v in leaves])
+    out = z.T @ (matrix @ z)
+    return 0.5 * (out + out.T)
+
+
+def _hessian_by_products(state: State, seeds: Values, wrt: Sequence[Variable], n: int) -> np.ndarray:
+    rows = []
+    for v in wrt:
+        for k in range(v.size):
+            unit = np.zeros(v.size)
+            unit[k] = 1.0
+            parts = hvp(state, seeds, {v: unit.reshape(v.shape)[()]}, wrt)
+            rows.append(np.concatenate([np.reshape(p, -1) for p in parts]))
+    out = np.stack(rows) if rows else np.zeros((n, n))
+    return 0.5 * (out + out.T)
+
+
+def jacobian(state: State, of: Sequence[Variable], wrt: Sequence[Variable], mode: str = "auto") -> Any:
+    """d(of)/d(wrt) as one matrix, rows by element of ``of``, columns by element of ``wrt`` (dense or sparse)."""
+    require_derivatives(state)
+    n_out, n_in = sum(v.size for v in of), sum(v.size for v in wrt)
+    if mode == "auto":
+        mode = _cheaper(state, of, wrt, n_out, n_in)
+    if mode == "forward":
+        columns = tangents(state, _identity(wrt), many=True)
+        return stack_rows([columns[v] if v in columns else sp.csr_array((v.size, n_in)) for v in of])
+    if n_out == 1 and all(not v.shape for v in of):
+        parts = gradient(state, {of[0]: np.float64(1.0)}, wrt)
+        return np.concatenate([np.reshape(p, (1, -1)) for p in parts], axis=1)
+    seeds: Values = {}
+    at = 0
+    eye = sp.eye_array(n_out, format="csc")
+    for v in of:
+        block = eye[:, at : at + v.size]
+        seeds[v] = seeds[v] + block if v in seeds else block
+        at += v.size
+    _, cot = multipliers(state, {v: s.tocsr() for v, s in seeds.items()}, state.plan.reach(frozenset(wrt)), many=True)
+    return stack_columns([cot[v] if v in cot else sp.csr_array((n_out, v.size)) for v in wrt])
+
+
+def _cheaper(state: State, of: Sequence[Variable], wrt: Sequence[Variable], n_out: int, n_in: int) -> str:
+    """Reverse costs a sweep per output element, forward one per input element; sparse maps make both sparse."""
+    if n_out == 1:
+        return "reverse"
+    if not state.plan.cycles:
+        return "forward"
+    return "forward" if n_in <= n_out else "reverse"
+
+
+def as_dense(x: Any) -> np.ndarray:
+    """A matrix as an array."""
+    return np.asarray(to_dense(x))
