@@ -41,13 +41,21 @@ from .primitives.elementwise import erf, erfc, expit, gamma, gammaln, softplus
 from .primitives.functions import array, mish, relu, swish
 from .primitives.indexing import put, scatter_add, segment_sum
 from .primitives.reductions import log_softmax, logsumexp, softmax
+from .problem import Constraint, Problem, between
 from .program import Program
 from .solution import Solution
 from .solve import BlockReport
+from .trace import TracedFunction, program, trace
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "trace",
+    "program",
+    "TracedFunction",
+    "between",
+    "Problem",
+    "Constraint",
     "AdjointError",
     "AdjointWarning",
     "BlockInfo",

@@ -81,6 +81,7 @@ class Equations:
         self.bounds: dict[Variable, tuple[Any, Any]] = {}  # unknown → (lower, upper), where given
         self.version = 0
         self._outputs: list[str] = []
+        self._shares: tuple[Equations, ...] = ()  # programs whose variables are this one's too
 
     # -- names -------------------------------------------------------------------------------------------------
 
@@ -112,7 +113,7 @@ class Equations:
 
     def _own(self, expr: Expr, where: str) -> None:
         for v in variables_of([expr]):
-            if v.owner is not self:
+            if v.owner is not self and not any(v.owner is p for p in self._shares):
                 owner = getattr(v.owner, "name", "no program")
                 raise ModelError(
                     f"{where} uses the variable {v.name!r} of another program ({owner!r}); use include(other, "

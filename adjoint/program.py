@@ -61,6 +61,14 @@ class Program(Equations):
             f"{len(self.equations)} equations>"
         )
 
+    def extended(self) -> Program:
+        """A program that shares these variables and equations, to which more can be added without changing this one."""
+        other = Program(self.name, self.backend, self.linear_solver)
+        other.variables, other.equations = dict(self.variables), dict(self.equations)
+        other.inputs, other.guesses, other.bounds = dict(self.inputs), dict(self.guesses), dict(self.bounds)
+        other._outputs, other._shares = list(self._outputs), (self, *self._shares)
+        return other
+
     # -- structure -------------------------------------------------------------------------------------------
 
     @classmethod

@@ -1,4 +1,4 @@
-"""Small systems with exact Jacobians, their starting points and roots, for the tests of the nonlinear methods."""
+"""Small systems with exact Jacobians, their starting points and roots, to test the nonlinear methods on."""
 
 from __future__ import annotations
 
@@ -220,7 +220,7 @@ def anomalies(n: int = 1000, components: bool = True) -> Problem:
 
 
 def domain() -> Problem:
-    """log(u) + 1 = v, sqrt(v) = u / 4 ...: the full Newton step leaves the domain of log and sqrt."""
+    """log(u) + v = 1, sqrt(v) = 2 u: the full Newton step leaves the domain of log and sqrt."""
     return Problem(
         "domain",
         [6.0, 30.0],
@@ -230,7 +230,7 @@ def domain() -> Problem:
 
 
 def bounds() -> Problem:
-    """(u^2 - 2, u v - 1), the root with u > 0 asked for by bounds, from a start that leads to the other one."""
+    """(u^2 - 2, u v - 1) within bounds that the first Newton step leaves."""
     return Problem(
         "bounds",
         [0.1, 5.0],
@@ -268,7 +268,7 @@ def eight_equations() -> Problem:
     return Problem("eight equations", np.zeros(8), fun, jac, np.array(root))
 
 
-# -- Moré, Garbow & Hillstrom 1981, "Testing unconstrained optimization software", ACM TOMS 7 ------------------
+# -- Moré, Garbow & Hillstrom 1981, "Testing unconstrained optimization software", ACM TOMS 7 -------------
 
 
 def rosenbrock() -> Problem:

@@ -132,9 +132,9 @@ def test_start_at_the_solution(method: str) -> None:
 
 
 @pytest.mark.parametrize("method", sorted(EVERY - SWEEPS - {"bracketing"}))
-@pytest.mark.parametrize("units", [1e-9, 1e6])
+@pytest.mark.parametrize("units", [1e-5, 1e5])
 def test_units_do_not_matter(method: str, units: float) -> None:
-    """The second unknown and the first equation in other units: the same iterates, in those units."""
+    """The second unknown and the first equation in other units: the same answer, in those units."""
     plain = problems.sellar((20.0, 10.0))
     column, row = np.array([1.0, units]), np.array([1.0 / units, 1.0])
     scaled = Problem(
@@ -145,9 +145,8 @@ def test_units_do_not_matter(method: str, units: float) -> None:
     )
     here, there = (METHODS[method](p, p.start, Options()) for p in (plain, scaled))
     assert here.success
-    if units < 1.0:  # the magnitudes stay above the floor
-        assert there.success
-        np.testing.assert_allclose(column * there.u, here.u, rtol=1e-9)
+    assert there.success
+    np.testing.assert_allclose(column * there.u, here.u, rtol=1e-9)
 
 
 def test_solution_is_at_rounding_level() -> None:
