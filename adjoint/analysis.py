@@ -123,9 +123,7 @@ def element_incidence(
             pattern = jacobian_map([e.residual], inside)
             local_rows, local_cols = pattern.indices.astype(np.int64), pattern.columns
         except TooDense:
-            local_rows, local_cols = (
-                p.ravel() for p in np.indices((e.size, sum(v.size for v in inside)))
-            )
+            local_rows, local_cols = (p.ravel() for p in np.indices((e.size, sum(v.size for v in inside))))
         starts = np.concatenate([np.arange(at[v], at[v] + v.size) for v in inside] or [np.zeros(0, np.int64)])
         rows.append(local_rows + row)
         cols.append(starts[local_cols] if local_cols.size else local_cols)

@@ -13,8 +13,9 @@ from .analysis import Analysis, analyze, element_incidence
 from .blocks import Cycle, Run, Values, unpack
 from .equations import Equations
 from .errors import ConvergenceError, DerivativeError, EvaluationError, StructureError
-from .expr import PRIMITIVES, Variable, topological, variables_of
+from .expr import Variable, topological, variables_of
 from .nonlinear import Options
+from .primitive import PRIMITIVES
 from .solve import State, element_name, forward
 from .structure import Incidence, connected_parts, dulmage_mendelsohn, maximum_matching
 
@@ -185,14 +186,18 @@ class DerivativeCheck:
         return self.ok
 
     def __str__(self) -> str:
-        lines = [f"derivatives of {self.of} by {self.method}: {'agree' if self.ok else 'DIFFER'}, error {self.error:.1e}"]
+        lines = [
+            f"derivatives of {self.of} by {self.method}: {'agree' if self.ok else 'DIFFER'}, error {self.error:.1e}"
+        ]
         lines += [f"  d/d{n}: {a:.12g}, reference {b:.12g}, relative error {e:.1e}" for n, a, b, e in self.worst]
         return "\n".join(lines)
 
     __repr__ = __str__
 
 
-def check_derivatives(state: State, seeds: Values, of: str, wrt: Sequence[Variable], most: int = 200) -> DerivativeCheck:
+def check_derivatives(
+    state: State, seeds: Values, of: str, wrt: Sequence[Variable], most: int = 200
+) -> DerivativeCheck:
     """Compare the gradient with the complex step through the whole solve (Squire & Trapp 1998).
 
     Cycles are iterated to a verified residual in complex arithmetic, so an error in ∂g/∂u shows. Where a black box
@@ -218,7 +223,8 @@ def check_derivatives(state: State, seeds: Values, of: str, wrt: Sequence[Variab
     error = np.abs(values - expected) / np.maximum(np.maximum(np.abs(values), np.abs(expected)), 1e-6 * scale)
     order = np.argsort(-error)[:5]
     worst = [
-        (element_name(entries[i][0], entries[i][1]), float(values[i]), float(expected[i]), float(error[i])) for i in order
+        (element_name(entries[i][0], entries[i][1]), float(values[i]), float(expected[i]), float(error[i]))
+        for i in order
     ]
     return DerivativeCheck(bool((error <= tol).all()), of, method, float(error.max(initial=0.0)), worst)
 
@@ -283,6 +289,3 @@ def _difference(state: State, seeds: Values, v: Variable, k: int) -> float:
     coarse = (at(h) - at(-h)) / (2 * h)
     fine = (at(h / 2) - at(-h / 2)) / h
     return (4 * fine - coarse) / 3
-
-
-

@@ -16,9 +16,10 @@ import networkx as nx
 import numpy as np
 
 from .errors import ModelError, NameLookupError, ShapeError, closest
-from .expr import Comparison, Expr, Shape, Variable, as_expr, describe, substitute, variables_of
+from .expr import Comparison, Expr, Variable, as_expr, describe, substitute, variables_of
+from .primitive import Shape
+from .primitives.external import External, external
 from .primitives.indexing import broadcast_to
-from .primitives.linalg import External, external
 
 __all__ = ["Equation", "Equations", "number"]
 
@@ -198,7 +199,9 @@ class Equations:
             if variable in self.inputs:
                 raise ModelError(f"{variable.name!r} is an input: it is given, and cannot be defined")
             if variable.name in self.equations:
-                raise ModelError(f"{variable.name!r} is defined already, as {describe(self.equations[variable.name].expr)}")
+                raise ModelError(
+                    f"{variable.name!r} is defined already, as {describe(self.equations[variable.name].expr)}"
+                )
             self._own(expr, f"the definition of {variable.name!r}")
             if expr.shape != variable.shape:
                 if not _spreads(expr.shape, variable.shape):

@@ -5,96 +5,24 @@ An :class:`Expr` is an immutable node of an expression graph: an operation (a ro
 same operation on the same arguments twice gives the same object, so common subexpressions are shared from
 the start, and comparing expressions is comparing identities.
 
-This file knows no operation: rows register themselves here (``primitives/``), and operators, methods and
-NumPy functions look their builder up in the tables at the end.
+This file knows no operation: operators, methods and NumPy functions look their builder up in the tables of
+``primitive``, which ``primitives/`` fills.
 """
 
 from __future__ import annotations
 
-import hashlib
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 from weakref import WeakValueDictionary
 
 import numpy as np
 
-from .errors import ModelError, ShapeError, UnsupportedError
+from .describe import describe, shortened
+from .errors import ShapeError, UnsupportedError
+from .primitive import BUILDERS, FUNCTIONS, METHODS, PRIMITIVES, UFUNC_METHODS, UFUNCS, Primitive, Shape, Static
 
-__all__ = ["Comparison", "Constant", "Expr", "Primitive", "Static", "Variable", "apply", "as_expr", "describe"]
-
-Shape = tuple[int, ...]
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class Primitive:
-    """One row of the table of operations: everything the library knows about one of them.
-
-    ``value`` computes the operation on arrays: ``value(*arrays, *params)``. The derivative is stated once,
-    in the form that suits the ``kind``, and every other form is derived from it (``derivatives``):
-
-    ``elementwise``  ``partials[k](out, *args, *params)``: ∂out/∂arg_k as an expression, or None where it is 0.
-    ``linear``       ``transpose(ct, k, args, params)``: the transposed map of argument k as an expression.
-    ``bilinear``     ``transpose(ct, k, args, params)`` as above, the other argument held.
-    ``reduction``    ``partials[0](out, x, *params)``: ∂out/∂x in the shape of x; ``params[0]``: the axes reduced.
-    ``general``      ``tangent(out, args, tangents, params)`` and ``transpose(ct, k, args, params, out)``.
-    """
-
-    name: str
-    kind: str
-    value: Callable[..., Any]
-    shape: Callable[..., Shape] | None = None
-    partials: tuple[Callable[..., Any] | None, ...] = ()
-    transpose: Callable[..., Any] | None = None
-    tangent: Callable[..., Any] | None = None
-    entries: Callable[..., Any] | None = None  # linear, bilinear: the map's nonzeros, where not derived
-    template: str | None = None  # source text of the scalar or array operation, e.g. "{0} + {1}"
-    complex_value: Callable[..., Any] | None = None  # analytic continuation, where ``value`` is none
-    kink: Callable[..., Any] | None = None  # nonzero where the derivative is a convention
-    copies: bool = False  # linear: every output element is a copy of one input element
-
-    def __repr__(self) -> str:
-        return f"<primitive {self.name}>"
-
-
-PRIMITIVES: dict[str, Primitive] = {}
-
-
-def register(row: Primitive) -> Primitive:
-    """Add a row to the table of primitives; its name must be new."""
-    if row.name in PRIMITIVES:
-        raise ModelError(f"the primitive {row.name!r} is registered already")
-    PRIMITIVES[row.name] = row
-    return row
-
-
-class Static:
-    """A constant array or sparse matrix among the parameters of a node, compared by content."""
-
-    __slots__ = ("array", "digest")
-
-    def __init__(self, array: Any) -> None:
-        self.array = array
-        h = hashlib.blake2b(digest_size=16)
-        if hasattr(array, "indptr"):
-            parts = [array.indptr, array.indices, array.data]
-            h.update(repr((array.shape, array.format)).encode())
-        else:
-            parts = [array]
-        for part in parts:
-            h.update(repr((part.shape, part.dtype.str)).encode())
-            h.update(np.ascontiguousarray(part).data)
-        self.digest = h.digest()
-
-    def __hash__(self) -> int:
-        return hash(self.digest)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Static) and self.digest == other.digest
-
-    def __repr__(self) -> str:
-        return f"<array {self.array.shape}>"
+__all__ = ["Comparison", "Constant", "Expr", "Variable", "apply", "as_expr", "describe"]
 
 
 class Expr:
@@ -137,7 +65,7 @@ class Expr:
         return np.dtype(np.float64)
 
     @property
-    def T(self) -> Expr:  # noqa: N802  (NumPy's name)
+    def T(self) -> Expr:
         """The transpose, axes reversed."""
         return FUNCTIONS[np.transpose](self)
 
@@ -387,7 +315,7 @@ def constant(value: Any) -> Constant:
             value = np.array(value, dtype=np.float64)
         except (TypeError, ValueError, OverflowError) as error:
             raise UnsupportedError(
-                f"{_short(value)} cannot be part of an expression: expected an expression, a number or an array "
+                f"{shortened(value)} cannot be part of an expression: expected an expression, a number or an array "
                 f"of real numbers ({error})"
             ) from None
         if value.shape == ():
@@ -419,7 +347,7 @@ def as_expr(value: Any) -> Expr:
         return constant(value)
     if isinstance(value, (str, bytes)) or value is None or callable(value):
         raise UnsupportedError(
-            f"{_short(value)} cannot be part of an expression: expected an expression, a number or an array of "
+            f"{shortened(value)} cannot be part of an expression: expected an expression, a number or an array of "
             "real numbers"
         )
     if isinstance(value, (list, tuple)) or getattr(value, "dtype", None) == np.dtype(object):
@@ -499,7 +427,7 @@ def unsupported(what: str) -> UnsupportedError:
     )
 
 
-# -- walking and describing --------------------------------------------------------------------------------
+# -- walking ------------------------------------------------------------------------------------------------
 
 
 def topological(roots: Iterable[Expr], stop: Any = (), definitions: Any = None) -> list[Expr]:
@@ -560,52 +488,3 @@ def substitute(roots: Sequence[Expr], replacement: dict[Expr, Expr]) -> list[Exp
             assert node.op is not None
             new[node] = apply(node.op, args, node.params, node.shape)
     return [new[root] for root in roots]
-
-
-_INFIX = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/", "power": "**", "matmul": "@"}
-
-
-def describe(node: Any, depth: int = 3) -> str:
-    """A short text of an expression for messages.
-
-    >>> import numpy as np, adjoint as adj
-    >>> m = adj.Program()
-    >>> x = m.input("x", 1.0)
-    >>> from adjoint.expr import describe
-    >>> describe(np.exp(x) * 2 + x)
-    'exp(x) * 2 + x'
-    """
-    if isinstance(node, Comparison):
-        return repr(node)
-    if not isinstance(node, Expr):
-        return _short(node)
-    if isinstance(node, Variable):
-        return node.name
-    if isinstance(node, Constant):
-        return f"{node.value:g}" if not node.shape else f"array{node.shape}"
-    if depth == 0:
-        return "…"
-    assert node.op is not None
-    parts = [describe(a, depth - 1) for a in node.args]
-    if node.op.name in _INFIX:
-        if node.op.name != "add":
-            parts = [
-                f"({p})" if a.op is not None and a.op.name in _INFIX and p != "…" else p
-                for a, p in zip(node.args, parts, strict=True)
-            ]
-        return f" {_INFIX[node.op.name]} ".join(parts)
-    return f"{node.op.name}({', '.join(parts)})"
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
-
-
-# -- tables that primitives/ fills ---------------------------------------------------------------------------
-
-BUILDERS: dict[str, Callable[..., Any]] = {}  # by the library's name of the operation
-UFUNCS: dict[Any, Callable[..., Any]] = {}  # by NumPy ufunc object
-UFUNC_METHODS: dict[Any, Callable[..., Any]] = {}  # by (ufunc, "reduce" | "accumulate" | ...)
-FUNCTIONS: dict[Any, Callable[..., Any]] = {}  # by NumPy function object (__array_function__)
-METHODS: dict[str, Callable[..., Any]] = {}  # by the name of ndarray's method

@@ -39,7 +39,9 @@ class Shared:
         How many times the program was solved.
     """
 
-    def __init__(self, plan: Plan, wrt: Sequence[Variable], fixed: Mapping[str, Any], options: Options, methods: Any) -> None:
+    def __init__(
+        self, plan: Plan, wrt: Sequence[Variable], fixed: Mapping[str, Any], options: Options, methods: Any
+    ) -> None:
         self.plan, self.wrt, self.options, self.methods = plan, tuple(wrt), options, methods
         self.fixed = dict(fixed)
         self.size = sum(v.size for v in self.wrt)

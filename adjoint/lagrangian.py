@@ -146,9 +146,7 @@ class SecondOrder:
         self.leaves = [v for v in variables_of([e.expr for e in self.equations])]
         weights = [self.lam[e] if e.target is not None else -self.lam[e] for e in self.equations]
         gradient = vjp([e.expr for e in self.equations], weights, self.leaves)
-        self.gradient = {
-            v: g for v, g in zip(self.leaves, gradient, strict=True) if not isinstance(g, Constant)
-        }
+        self.gradient = {v: g for v, g in zip(self.leaves, gradient, strict=True) if not isinstance(g, Constant)}
         self._products: dict[Any, Any] = {}
         self._matrix: Any = None
 
@@ -159,7 +157,8 @@ class SecondOrder:
             dot: dict[Expr, Any] = {v: Variable(f"d({v.name})", v.shape) for v in key}
             parts = jvp(list(self.gradient.values()), dot)
             outputs = {
-                v: p for v, p in zip(self.gradient, parts, strict=True)
+                v: p
+                for v, p in zip(self.gradient, parts, strict=True)
                 if not (isinstance(p, Constant) and not np.any(p.value))
             }
             self._products[key] = self._compile(outputs, dot)

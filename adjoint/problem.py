@@ -1,6 +1,6 @@
 """Optimization problems: an objective, variables to move, and constraints, on a program.
 
-    minimize f   over x   subject to   the equations of the program,   l ≤ c ≤ u,   lower ≤ x ≤ upper
+minimize f   over x   subject to   the equations of the program,   l ≤ c ≤ u,   lower ≤ x ≤ upper
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ import numpy as np
 
 from .equations import number
 from .errors import ModelError, NameLookupError, closest
-from .expr import Comparison, Constant, Expr, Shape, Variable, as_expr, describe, variables_of
+from .expr import Comparison, Constant, Expr, Variable, as_expr, describe, variables_of
 from .optimize import solve_problem
+from .primitive import Shape
 from .program import Program
 
 __all__ = ["Constraint", "Problem", "between"]
@@ -120,7 +121,9 @@ class Problem:
         self.maximize = maximize is not None
         self.objective = self._output(maximize if self.maximize else minimize, "objective")
         if self.objective.shape:
-            raise ModelError(f"the objective {self.objective.name!r} has shape {self.objective.shape}; it must be a scalar")
+            raise ModelError(
+                f"the objective {self.objective.name!r} has shape {self.objective.shape}; it must be a scalar"
+            )
         self.bounds = self._bounds(over)
         self.variables: list[Variable] = list(self.bounds)
         self.constraints: dict[str, Constraint] = {}
@@ -159,7 +162,9 @@ class Problem:
         for name, pair in items:
             label = name.name if isinstance(name, Variable) else name
             if label not in self.program.variables:
-                raise NameLookupError(closest(label, [v.name for v in self.program.inputs], "variable to optimize over"))
+                raise NameLookupError(
+                    closest(label, [v.name for v in self.program.inputs], "variable to optimize over")
+                )
             v = self.program[label]
             if v.name in self.program.equations:
                 raise ModelError(

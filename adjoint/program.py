@@ -125,9 +125,7 @@ class Program(Equations):
             if equation is not None:
                 graph.nodes[v.name]["equation"] = equation.name
                 graph.add_edges_from(
-                    (u.name, v.name)
-                    for u in variables_of([equation.expr])
-                    if u is not v or equation.target is not None
+                    (u.name, v.name) for u in variables_of([equation.expr]) if u is not v or equation.target is not None
                 )
         return graph
 

@@ -76,9 +76,7 @@ class Solution(Mapping):  # type: ignore[type-arg]
     def _variable(self, name: Any) -> Variable:
         v = self._model[name]
         if v not in self._state.values:
-            raise NameLookupError(
-                f"{v.name!r} was not part of this solve: solve the whole program to see it"
-            )
+            raise NameLookupError(f"{v.name!r} was not part of this solve: solve the whole program to see it")
         return v
 
     def __getitem__(self, name: str) -> Any:
@@ -237,7 +235,6 @@ class Solution(Mapping):  # type: ignore[type-arg]
             return out[inputs[0].name, inputs[0].name]
         return out
 
-
     def check_derivatives(self, of: str | Mapping[str, Any], wrt: Any = None) -> DerivativeCheck:
         """Compare the gradient with the complex step through the whole solve (central differences past a black box).
 
@@ -264,6 +261,3 @@ def _blocks(matrix: Any, rows: Sequence[Variable], cols: Sequence[Variable], spa
             j += c.size
         i += r.size
     return out
-
-
-

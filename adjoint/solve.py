@@ -21,7 +21,7 @@ from .errors import (
     Status,
     closest,
 )
-from .expr import Variable, describe
+from .expr import describe
 from .nonlinear import METHODS, Options, is_singular_at
 from .plan import Plan
 
@@ -150,7 +150,9 @@ def forward(
             if isinstance(block, Run):
                 block.evaluate(values)
                 _check_finite(block, values)
-                state.reports.append(BlockReport(block.name, "explicit", block.size, Status.SOLVED, 0, 0.0, "evaluated"))
+                state.reports.append(
+                    BlockReport(block.name, "explicit", block.size, Status.SOLVED, 0, 0.0, "evaluated")
+                )
             else:
                 _solve_cycle(state, block, options, methods, start, warn_singular)
     return state
@@ -162,7 +164,9 @@ def _check_finite(run: Run, values: Values) -> None:
         if not (math.isfinite(value) if not v.shape else np.isfinite(value).all()):
             expr = run.definitions[v]
             inputs = {p.name: values[p] for p in run.products.leaves[v] if p in values}
-            shown = ", ".join(f"{k} = {np.array2string(np.asarray(x), threshold=6)}" for k, x in list(inputs.items())[:6])
+            shown = ", ".join(
+                f"{k} = {np.array2string(np.asarray(x), threshold=6)}" for k, x in list(inputs.items())[:6]
+            )
             at = ""
             if v.shape:
                 k = tuple(int(i) for i in np.argwhere(~np.isfinite(value))[0])

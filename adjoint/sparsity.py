@@ -246,9 +246,7 @@ def _linear(node: Expr, k: int) -> Term:
         rows, cols, coef = op.entries(args, node.params, k)
         return Term(np.asarray(rows), np.asarray(cols), coef, None, None)
     # A selection, applied to positions, says where each output element comes from.
-    positions = [
-        np.arange(a.size).reshape(a.shape) if i == k else np.full(a.shape, -1) for i, a in enumerate(args)
-    ]
+    positions = [np.arange(a.size).reshape(a.shape) if i == k else np.full(a.shape, -1) for i, a in enumerate(args)]
     source = np.asarray(op.value(*positions, *node.params)).reshape(-1)
     rows = np.arange(source.size)
     if len(args) > 1:

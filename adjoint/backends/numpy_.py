@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from ..errors import ModelError
-from ..expr import Constant, Expr, Primitive, Variable, topological
+from ..expr import Constant, Expr, Variable, topological
+from ..primitive import Primitive
 from .base import Input, Output
 
 __all__ = ["NumpyBackend"]

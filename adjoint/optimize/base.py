@@ -32,9 +32,7 @@ class Reduced:
         self.sign = -1.0 if problem.maximize else 1.0
         self.objective = Function(m, problem.objective.name, names)
         self.names = list(problem.constraints)
-        self.constraint = {
-            label: Function(m, [v.name], names, sparse=True) for label, v in problem.constrained.items()
-        }
+        self.constraint = {label: Function(m, [v.name], names, sparse=True) for label, v in problem.constrained.items()}
         self.lower, self.upper = (
             np.concatenate([np.reshape(pair[side], -1) for pair in problem.bounds.values()]) for side in (0, 1)
         )

@@ -1,5 +1,5 @@
 """The table of operations: one row each. Importing this package fills the tables of ``expr``."""
 
-from . import elementwise, functions, indexing, linalg, reductions
+from . import elementwise, external, functions, indexing, linalg, products, reductions, special
 
-__all__ = ["elementwise", "functions", "indexing", "linalg", "reductions"]
+__all__ = ["elementwise", "external", "functions", "indexing", "linalg", "products", "reductions", "special"]

@@ -13,11 +13,10 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import scipy.special as sp
 
-from ..expr import BUILDERS, UFUNCS, Comparison, Constant, Expr, Primitive, apply, as_expr, broadcast, constant
-from ..expr import register as _register
-from ..expr import unsupported
+from ..expr import Comparison, Constant, Expr, apply, as_expr, broadcast, constant, unsupported
+from ..primitive import BUILDERS, UFUNCS, Primitive
+from ..primitive import register as _register
 
 Array = Any
 
@@ -74,17 +73,6 @@ def is_filled(x: Expr, value: float) -> bool:
     return bool(x.value == value) if not x.shape else bool(np.all(x.value == value))
 
 
-def first_order(value: Callable[..., Array], *derivatives: Callable[..., Array]) -> Callable[..., Array]:
-    """Continue a real function to z = x + i·y by f(x) + i·y·f'(x), exact to first order in y."""
-
-    def continued(*args: Array) -> Array:
-        re = [np.real(a) for a in args]
-        im = sum(d(*re) * np.imag(a) for d, a in zip(derivatives, args, strict=True))
-        return value(*re) + 1j * im
-
-    return continued
-
-
 def zeros(shape: tuple[int, ...]) -> Expr:
     """The zero constant of a shape (a scalar zero broadcasts, but derivatives keep shapes)."""
     return constant(np.zeros(shape)) if shape else constant(0.0)
@@ -97,11 +85,17 @@ _ADD = _register(
 )
 _SUB = _register(
     Primitive(
-        "subtract", "elementwise", np.subtract, partials=(lambda y, a, b: 1.0, lambda y, a, b: -1.0), template="{0} - {1}"
+        "subtract",
+        "elementwise",
+        np.subtract,
+        partials=(lambda y, a, b: 1.0, lambda y, a, b: -1.0),
+        template="{0} - {1}",
     )
 )
 _MUL = _register(
-    Primitive("multiply", "elementwise", np.multiply, partials=(lambda y, a, b: b, lambda y, a, b: a), template="{0} * {1}")
+    Primitive(
+        "multiply", "elementwise", np.multiply, partials=(lambda y, a, b: b, lambda y, a, b: a), template="{0} * {1}"
+    )
 )
 _DIV = _register(
     Primitive(
@@ -120,9 +114,7 @@ _POW = _register(
         partials=(lambda y, a, b: b * power(a, b - 1.0), lambda y, a, b: _power_by_exponent(y, a)),
     )
 )
-_NEG = _register(
-    Primitive("negative", "elementwise", np.negative, partials=(lambda y, a: -1.0,), template="-{0}")
-)
+_NEG = _register(Primitive("negative", "elementwise", np.negative, partials=(lambda y, a: -1.0,), template="-{0}"))
 
 
 def _power_by_exponent(y: Expr, a: Expr) -> Expr:
@@ -342,7 +334,9 @@ log10 = elementwise("log10", np.log10, lambda y, x: reciprocal(x * _LOG10), ufun
 log1p = elementwise("log1p", np.log1p, lambda y, x: reciprocal(1.0 + x), ufunc=np.log1p)
 sqrt = elementwise("sqrt", np.sqrt, lambda y, x: 0.5 / y, ufunc=np.sqrt)
 square = elementwise("square", np.square, lambda y, x: 2.0 * x, ufunc=np.square, template="{0} * {0}")
-reciprocal = elementwise("reciprocal", np.reciprocal, lambda y, x: -square(y), ufunc=np.reciprocal, template="1.0 / {0}")
+reciprocal = elementwise(
+    "reciprocal", np.reciprocal, lambda y, x: -square(y), ufunc=np.reciprocal, template="1.0 / {0}"
+)
 cbrt = elementwise(
     "cbrt",
     np.cbrt,
@@ -418,9 +412,7 @@ UFUNCS[np.rad2deg] = UFUNCS[np.degrees] = rad2deg
 
 # -- kinked and piecewise constant ----------------------------------------------------------------------------
 
-sign = elementwise(
-    "sign", lambda x: np.sign(np.real(x)), None, ufunc=np.sign, kink=lambda y, x: BUILDERS["=="](x, 0.0)
-)
+sign = elementwise("sign", lambda x: np.sign(np.real(x)), None, ufunc=np.sign, kink=lambda y, x: BUILDERS["=="](x, 0.0))
 absolute = elementwise(
     "absolute",
     np.absolute,
@@ -466,121 +458,3 @@ for _name, _ufunc in (("floor", np.floor), ("ceil", np.ceil), ("rint", np.rint),
 
 
 stop_gradient = elementwise("stop_gradient", lambda x: np.real(x) + 0.0, None)
-
-# -- special functions ----------------------------------------------------------------------------------------
-
-
-def _expit_continued(z: Array) -> Array:
-    return np.where(np.real(z) >= 0, 1.0 / (1.0 + np.exp(-z)), np.exp(z) / (1.0 + np.exp(z)))
-
-
-def _logaddexp_continued(a: Array, b: Array) -> Array:
-    top = np.where(np.real(a) >= np.real(b), a, b)
-    gap = np.where(np.real(a) >= np.real(b), b - a, a - b)
-    return top + np.log1p(np.exp(gap))
-
-
-expit = elementwise("expit", sp.expit, lambda y, x: y * expit(-x), ufunc=sp.expit, complex_value=_expit_continued)
-logaddexp = elementwise(
-    "logaddexp",
-    np.logaddexp,
-    lambda y, a, b: expit(a - b),
-    lambda y, a, b: expit(b - a),
-    ufunc=np.logaddexp,
-    complex_value=_logaddexp_continued,
-)
-softplus = elementwise(
-    "softplus",
-    lambda x: np.logaddexp(x, 0.0),
-    lambda y, x: expit(x),
-    complex_value=lambda z: _logaddexp_continued(z, 0.0 * z),
-)
-_TWO_OVER_SQRT_PI = 2.0 / math.sqrt(math.pi)
-erf = elementwise("erf", sp.erf, lambda y, x: _TWO_OVER_SQRT_PI * exp(-square(x)), ufunc=sp.erf)
-erfc = elementwise("erfc", sp.erfc, lambda y, x: -_TWO_OVER_SQRT_PI * exp(-square(x)), ufunc=sp.erfc)
-gamma = elementwise("gamma", sp.gamma, lambda y, x: y * digamma(x), ufunc=sp.gamma)
-gammaln = elementwise(
-    "gammaln",
-    sp.gammaln,
-    lambda y, x: digamma(x),
-    ufunc=sp.gammaln,
-    complex_value=first_order(sp.gammaln, sp.digamma),
-)
-digamma = elementwise("digamma", sp.digamma, lambda y, x: polygamma(1, x), ufunc=sp.digamma)
-
-
-def logit(x: Any) -> Expr:
-    """log(x / (1 − x))"""
-    return log(x) - log1p(-as_expr(x))
-
-
-def ndtr(x: Any) -> Expr:
-    """The normal distribution function."""
-    return 0.5 * erfc(as_expr(x) * -math.sqrt(0.5))
-
-
-def log_expit(x: Any) -> Expr:
-    """log expit(x), without overflow"""
-    return -softplus(-as_expr(x))
-
-
-def xlogy(x: Any, y: Any) -> Expr:
-    """x·log y"""
-    return as_expr(x) * log(y)
-
-
-UFUNCS[sp.logit], UFUNCS[sp.ndtr], UFUNCS[sp.log_expit], UFUNCS[sp.xlogy] = logit, ndtr, log_expit, xlogy
-
-
-# -- rows with parameters --------------------------------------------------------------------------------------
-
-
-def _polygamma_continued(z: Array, n: int) -> Array:
-    x = np.real(z)
-    return sp.polygamma(n, x) + 1j * np.imag(z) * sp.polygamma(n + 1, x)
-
-
-_POLYGAMMA = _register(
-    Primitive(
-        "polygamma",
-        "elementwise",
-        lambda x, n: sp.polygamma(n, x),
-        partials=(lambda y, x, n: polygamma(n + 1, x),),
-        complex_value=_polygamma_continued,
-    )
-)
-
-
-def polygamma(n: int, x: Any) -> Expr:
-    """The n-th derivative of digamma."""
-    x = as_expr(x)
-    return apply(_POLYGAMMA, (x,), (int(n),), x.shape)
-
-
-def _slope(x: Array, xp: Any, fp: Any) -> Array:
-    """Slope of the table to the right of x; 0 outside the table, where the end value is held."""
-    x, xp, fp = np.real(x), xp.array, fp.array
-    k = np.searchsorted(xp, x, side="right") - 1
-    inside = (k >= 0) & (k < len(xp) - 1)
-    k = np.clip(k, 0, len(xp) - 2)
-    return np.where(inside, (fp[k + 1] - fp[k]) / (xp[k + 1] - xp[k]), x * 0.0)
-
-
-_SLOPE = _register(Primitive("interp_slope", "elementwise", _slope, partials=(None,)))
-_INTERP = _register(
-    Primitive(
-        "interp",
-        "elementwise",
-        lambda x, xp, fp: np.interp(x, xp.array, fp.array),
-        partials=(lambda y, x, xp, fp: apply(_SLOPE, (x,), (xp, fp), x.shape),),
-        complex_value=lambda z, xp, fp: (
-            np.interp(np.real(z), xp.array, fp.array) + 1j * np.imag(z) * _slope(z, xp, fp)
-        ),
-        kink=lambda y, x, xp, fp: apply(_KNOT, (x,), (xp,), x.shape),
-    )
-)
-_KNOT = _register(
-    Primitive(
-        "is_knot", "elementwise", lambda x, xp: np.isin(np.real(x), xp.array) * 1.0, partials=(None,)
-    )
-)

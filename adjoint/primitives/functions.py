@@ -7,12 +7,14 @@ from typing import Any
 import numpy as np
 
 from ..errors import ShapeError
-from ..expr import FUNCTIONS, METHODS, UFUNC_METHODS, UFUNCS, Expr, Static, apply, as_expr, describe
-from ..expr import unsupported
+from ..expr import Expr, apply, as_expr, describe, unsupported
+from ..primitive import FUNCTIONS, METHODS, UFUNC_METHODS, UFUNCS, Static
 from . import elementwise as ew
 from . import indexing as ix
 from . import linalg as la
+from . import products as pr
 from . import reductions as rd
+from . import special as sf
 
 
 def where(condition: Any, x: Any = None, y: Any = None) -> Expr:
@@ -36,11 +38,13 @@ def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period
         raise unsupported("np.interp with a table that is an expression, or with left, right or period")
     table = [np.array(t, dtype=np.float64) for t in (xp, fp)]
     if table[0].ndim != 1 or table[0].shape != table[1].shape or table[0].size < 2:
-        raise ShapeError(f"np.interp: the table needs two vectors of one length >= 2, got {table[0].shape} and {table[1].shape}")
+        raise ShapeError(
+            f"np.interp: the table needs two vectors of one length >= 2, got {table[0].shape} and {table[1].shape}"
+        )
     if np.any(np.diff(table[0]) <= 0):
         raise ShapeError("np.interp: the table's xp must increase")
     x = as_expr(x)
-    return apply(ew._INTERP, (x,), (Static(table[0]), Static(table[1])), x.shape)
+    return apply(sf._INTERP, (x,), (Static(table[0]), Static(table[1])), x.shape)
 
 
 def diff(x: Any, n: int = 1, axis: int = -1) -> Expr:
@@ -179,7 +183,7 @@ def convolve(a: Any, v: Any, mode: str = "full") -> Expr:
     n, k = a.size, v.size
     wide = ix.pad(a, (k - 1, k - 1))
     windows = wide[np.arange(n + k - 1)[:, None] + np.arange(k)[None, ::-1]]
-    out = la.matmul(windows, v)
+    out = pr.matmul(windows, v)
     start = {"full": 0, "same": (k - 1) // 2, "valid": k - 1}[mode]
     return out[start : start + {"full": n + k - 1, "same": n, "valid": n - k + 1}[mode]]
 
@@ -197,13 +201,13 @@ def relu(x: Any) -> Expr:
 def swish(x: Any, beta: float = 1.0) -> Expr:
     """x · expit(βx)"""
     x = as_expr(x)
-    return x * ew.expit(beta * x)
+    return x * sf.expit(beta * x)
 
 
 def mish(x: Any) -> Expr:
     """x · tanh(softplus x)"""
     x = as_expr(x)
-    return x * ew.tanh(ew.softplus(x))
+    return x * ew.tanh(sf.softplus(x))
 
 
 def array(items: Any) -> Expr:
@@ -235,7 +239,7 @@ FUNCTIONS.update(
         np.reshape: lambda x, shape=None, *a, newshape=None, **k: ix.reshape(x, newshape if shape is None else shape),
         np.ravel: lambda x, order="C": ix.ravel(x) if order == "C" else ix.ravel(ix.transpose(x)),
         np.transpose: ix.transpose,
-        np.matrix_transpose: la.swap,
+        np.matrix_transpose: pr.swap,
         np.broadcast_to: ix.broadcast_to,
         np.concatenate: ix.concatenate,
         np.stack: ix.stack,
@@ -265,15 +269,15 @@ FUNCTIONS.update(
         np.cumsum: ix.cumsum,
         np.cumprod: rd.cumprod,
         np.trapezoid: trapezoid,
-        np.dot: la.dot,
-        np.vdot: lambda a, b: la.matmul(ix.ravel(a), ix.ravel(b)),
-        np.inner: la.inner,
-        np.outer: la.outer,
-        np.tensordot: la.tensordot,
-        np.einsum: la.einsum,
-        np.trace: la.trace,
-        np.diag: la.diag,
-        np.diagonal: la.diagonal,
+        np.dot: pr.dot,
+        np.vdot: lambda a, b: pr.matmul(ix.ravel(a), ix.ravel(b)),
+        np.inner: pr.inner,
+        np.outer: pr.outer,
+        np.tensordot: pr.tensordot,
+        np.einsum: pr.einsum,
+        np.trace: pr.trace,
+        np.diag: pr.diag,
+        np.diagonal: pr.diagonal,
         np.cross: cross,
         np.kron: kron,
         np.convolve: convolve,
@@ -295,7 +299,7 @@ FUNCTIONS.update(
 )
 UFUNCS.update(
     {
-        np.matmul: la.matmul,
+        np.matmul: pr.matmul,
         np.vecdot: lambda a, b: rd.sum(as_expr(a) * b, -1),
         np.logical_and: _logical("and"),
         np.logical_or: _logical("or"),
@@ -313,7 +317,7 @@ UFUNC_METHODS.update(
         (np.minimum, "reduce"): lambda x, axis=0, keepdims=False, **k: rd.amin(x, axis, keepdims),
         (np.add, "accumulate"): lambda x, axis=0: ix.cumsum(x, axis),
         (np.multiply, "accumulate"): lambda x, axis=0: rd.cumprod(x, axis),
-        (np.multiply, "outer"): la.outer,
+        (np.multiply, "outer"): pr.outer,
     }
 )
 METHODS.update(
@@ -327,9 +331,9 @@ METHODS.update(
         "min": rd.amin,
         "cumsum": ix.cumsum,
         "cumprod": rd.cumprod,
-        "dot": la.dot,
-        "trace": la.trace,
-        "diagonal": la.diagonal,
+        "dot": pr.dot,
+        "trace": pr.trace,
+        "diagonal": pr.diagonal,
         "clip": clip,
         "squeeze": squeeze,
         "repeat": _mover(np.repeat),

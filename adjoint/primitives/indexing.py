@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from ..errors import ShapeError, UnsupportedError
-from ..expr import BUILDERS, Constant, Expr, Primitive, Shape, Static, apply, as_expr, constant, describe, register
+from ..expr import Constant, Expr, apply, as_expr, constant, describe
+from ..primitive import BUILDERS, Primitive, Shape, Static, register
 from .elementwise import zeros
 
 Array = Any
@@ -107,9 +108,7 @@ def unbroadcast(ct: Expr, shape: Shape) -> Expr:
     if ct.shape == shape:
         return ct
     lead = ct.ndim - len(shape)
-    axes = tuple(range(lead)) + tuple(
-        lead + i for i, s in enumerate(shape) if s == 1 and ct.shape[lead + i] != 1
-    )
+    axes = tuple(range(lead)) + tuple(lead + i for i, s in enumerate(shape) if s == 1 and ct.shape[lead + i] != 1)
     return reshape(sum_axes(ct, axes), shape)
 
 
@@ -257,9 +256,13 @@ def getitem(x: Any, index: Any) -> Expr:
         if basic:
             if items == (Ellipsis,):
                 return x
-            frozen = tuple(_freeze(i) if isinstance(i, slice) else (int(i) if isinstance(i, np.integer) else i) for i in items)
+            frozen = tuple(
+                _freeze(i) if isinstance(i, slice) else (int(i) if isinstance(i, np.integer) else i) for i in items
+            )
             return _getitem_basic(x, frozen)
-        positions = np.arange(x.size).reshape(x.shape)[tuple(np.asarray(i) if isinstance(i, list) else i for i in items)]
+        positions = np.arange(x.size).reshape(x.shape)[
+            tuple(np.asarray(i) if isinstance(i, list) else i for i in items)
+        ]
     except (IndexError, TypeError) as error:
         raise ShapeError(f"index {index!r} does not fit {describe(x)} of shape {x.shape}: {error}") from None
     return take_flat(x, positions)
@@ -314,7 +317,9 @@ def segment_sum(values: Any, segments: Any, count: int) -> Expr:
 
 
 def _positions(shape: Shape, index: Any) -> np.ndarray:
-    index = tuple(np.asarray(i) if isinstance(i, list) else i for i in (index if isinstance(index, tuple) else (index,)))
+    index = tuple(
+        np.asarray(i) if isinstance(i, list) else i for i in (index if isinstance(index, tuple) else (index,))
+    )
     try:
         return np.arange(math.prod(shape)).reshape(shape)[index]
     except (IndexError, TypeError) as error:

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from ..errors import ShapeError
-from ..expr import BUILDERS, Constant, Expr, Primitive, apply, as_expr, constant, describe, register, unsupported
+from ..expr import Constant, Expr, apply, as_expr, constant, describe, unsupported
+from ..primitive import BUILDERS, Primitive, register
 from .elementwise import absolute, exp, log, sqrt, square, stop_gradient, where
 from .indexing import broadcast_to, check_axis, concatenate, getitem, ravel, reshape, sum_axes
 
@@ -40,7 +41,7 @@ def _spread(out: Expr, x: Expr, axes: tuple[int, ...]) -> Expr:
     return broadcast_to(_keep(out, x, axes, True), x.shape)
 
 
-def sum(x: Any, axis: Any = None, keepdims: bool = False, dtype: Any = None) -> Expr:  # noqa: A001
+def sum(x: Any, axis: Any = None, keepdims: bool = False, dtype: Any = None) -> Expr:
     """Sum over axes."""
     x = as_expr(x)
     axes = axes_of(x, axis)
@@ -155,7 +156,7 @@ def amin(x: Any, axis: Any = None, keepdims: bool = False) -> Expr:
     return _reduce(_AMIN, x, axis, keepdims)
 
 
-def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Expr:  # noqa: A002
+def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Expr:
     """Vector norms 1, 2, inf, -inf, p; Frobenius norm of a matrix."""
     x = as_expr(x)
     matrix = (axis is None and x.ndim == 2) or (isinstance(axis, tuple) and len(axis) == 2)

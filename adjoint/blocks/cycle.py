@@ -1,0 +1,271 @@
+"""A cycle: equations that need each other, solved together, differentiated by the implicit function theorem."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from scipy.sparse import csgraph
+
+from ..analysis import BlockInfo
+from ..backends import Backend
+from ..equations import Equations
+from ..expr import Expr, Variable, substitute, variables_of
+from ..linear import make_solver, refined_solve
+from ..sparsity import SparseMap, TooDense, flat_values, jacobian_map
+from .products import Products
+from .run import TOTAL_BUDGET
+from .values import Matrices, Values, add_columns, column, pack, stack_rows, to_dense, unpack, unstack
+
+__all__ = ["Cycle", "Linearization"]
+
+
+class Linearization:
+    """∂g/∂u of a cycle at its solution, and one factorization for everything that needs it.
+
+    The factorization may be that of the last iterate: it is then used with iterative refinement, and made anew
+    only where refinement does not reach rounding level.
+    """
+
+    def __init__(self, solver: Any, matrix: Any, factor: Any, dense: bool) -> None:
+        self.solver, self.matrix, self.factor, self.dense = solver, matrix, factor, dense
+        self.exact = False
+        self.singular = ""
+
+    def solve(self, b: np.ndarray, transpose: bool = False) -> np.ndarray:
+        """A⁻¹ b or A⁻ᵀ b; b has one column per right-hand side."""
+        if not self.exact and (self.dense or self.factor is None or (b.ndim == 2 and b.shape[1] > 8)):
+            self._refactor()
+        if self.dense:
+            return self.factor.solve(b, transpose)
+        x, converged = refined_solve(self.matrix, b, self.factor, transpose)
+        if not converged and not self.exact:
+            self._refactor()
+            x, converged = refined_solve(self.matrix, b, self.factor, transpose)
+        return x
+
+    def _refactor(self) -> None:
+        self.factor, self.exact = self.solver.factor(self.matrix), True
+
+
+class Cycle:
+    """Equations that need each other: solved together, differentiated by the implicit function theorem."""
+
+    kind = "cycle"
+
+    def __init__(self, info: BlockInfo, model: Equations, backend: Backend, linear_solver: str = "auto") -> None:
+        self.name = info.name
+        self.equations = list(info.equations)
+        self.variables = list(info.unknowns)
+        self.backend, self.model = backend, model
+        self.linear_solver = linear_solver
+        self.size = info.size
+        self.residuals = [e.residual for e in self.equations]
+        own = set(self.variables)
+        self.params = [v for v in variables_of(self.residuals) if v not in own]
+        keys = [Variable(e.name, e.shape) for e in self.equations]
+        self.keys = keys  # one leaf per equation: its residual in products, its multiplier in sweeps
+        self.products = Products(backend, list(zip(keys, self.residuals, strict=True)), chained=False)
+        self._functions: dict[Any, Any] = {}
+        self._needs: dict[Any, frozenset[Variable]] = {}
+
+    # -- compiled on demand
+    def _compile(self, key: str, outputs: Callable[[], Any], complex_values: bool = False) -> Callable[..., Any]:
+        slot = (key, complex_values)
+        if slot not in self._functions:
+            inputs = [tuple(self.variables), *self.params]
+            self._functions[slot] = self.backend.compile(inputs, outputs(), None, complex_values)
+        return self._functions[slot]
+
+    def residual(self, complex_values: bool = False) -> Callable[..., Any]:
+        """g(u, p), flat."""
+        return self._compile("residual", lambda: [tuple(self.residuals)], complex_values)
+
+    @property
+    def jacobian(self) -> SparseMap:
+        """Pattern and entries of ∂g/∂u."""
+        if "map" not in self._functions:
+            self._functions["map"] = jacobian_map(self.residuals, self.variables)
+        return self._functions["map"]
+
+    def fused(self) -> Callable[..., Any]:
+        """(g, entries of ∂g/∂u) in one call."""
+        return self._compile("fused", lambda: [tuple(self.residuals), flat_values(self.jacobian)])
+
+    @property
+    def solver(self) -> Any:
+        """The linear solver of ∂g/∂u, chosen by its pattern."""
+        if "solver" not in self._functions:
+            pattern = self.jacobian.wrap(np.ones(self.jacobian.nnz))
+            self._functions["solver"] = make_solver(pattern, self.linear_solver)
+        return self._functions["solver"]
+
+    @property
+    def dense(self) -> bool:
+        """Whether ∂g/∂u is kept as a dense array."""
+        if "dense" not in self._functions:
+            self._functions["dense"] = bool(getattr(self.solver, "dense", False))
+        return self._functions["dense"]
+
+    def matrix(self, entries: np.ndarray) -> Any:
+        """∂g/∂u from its entries."""
+        return self.jacobian.dense(entries) if self.dense else self.jacobian.matrix(entries)
+
+    @property
+    def components(self) -> np.ndarray | None:
+        """Connected component of each unknown, where there are several and equations pair with unknowns."""
+        if "components" not in self._functions:
+            self._functions["components"] = _components(self.jacobian)
+        return self._functions["components"]
+
+    def gauss_seidel(self) -> Callable[..., Any] | None:
+        """One sweep u_i ← f_i with the newest values; None where an equation is implicit."""
+        if any(e.target is None for e in self.equations):
+            return None
+
+        def outputs() -> Any:
+            newest: dict[Expr, Expr] = {}
+            for e in self.equations:
+                newest[e.target] = substitute([e.expr], newest)[0]  # type: ignore[index]
+            return [tuple(newest[v] for v in self.variables)]
+
+        return self._compile("sweep", outputs)
+
+    # -- values
+    def guess(self, values: Values) -> np.ndarray:
+        """Where the search starts: guesses, definitions at the guesses where none was given, inside the bounds."""
+        start: Values = {}
+        open_ = []
+        for v in self.variables:
+            if v in self.model.guesses:
+                start[v] = self.model.guesses[v]
+            else:
+                start[v] = np.ones(v.shape)[()] if v.shape else 1.0
+                open_.append(v)
+        if open_ and len(open_) < len(self.variables):
+            by_target = {e.target: e for e in self.equations if e.target in set(open_)}
+            if by_target:
+                self._define_open(by_target, start, values)
+        return (
+            np.clip(pack(self.variables, start), *self.box())
+            if self.box()[0] is not None
+            else pack(self.variables, start)
+        )
+
+    def _define_open(self, by_target: Any, start: Values, values: Values) -> None:
+        if "open" not in self._functions:
+            targets = list(by_target)
+            newest: dict[Expr, Expr] = {}
+            for v in targets:
+                newest[v] = substitute([by_target[v].expr], newest)[0]
+            inputs = [v for v in variables_of(list(newest.values()))]
+            self._functions["open"] = targets, inputs, self.backend.compile(inputs, list(newest.values()))
+        targets, inputs, function = self._functions["open"]
+        for v, value in zip(targets, function(*[start.get(i, values.get(i)) for i in inputs]), strict=True):
+            if np.all(np.isfinite(value)):
+                start[v] = value
+
+    def box(self) -> tuple[np.ndarray | None, np.ndarray | None]:
+        """Lower and upper bounds of u, or (None, None)."""
+        if "box" not in self._functions:
+            bounds = self.model.bounds
+            if not any(v in bounds for v in self.variables):
+                self._functions["box"] = None, None
+            else:
+                sides = []
+                for side, default in ((0, -np.inf), (1, np.inf)):
+                    parts = [bounds.get(v, (None, None))[side] for v in self.variables]
+                    sides.append(
+                        np.concatenate(
+                            [
+                                np.full(v.size, default) if b is None else np.reshape(b, -1)
+                                for v, b in zip(self.variables, parts, strict=True)
+                            ]
+                        )
+                    )
+                self._functions["box"] = tuple(sides)
+        return self._functions["box"]
+
+    # -- derivatives
+    def push(self, values: Values, tangents: Values, linear: Linearization) -> None:
+        """Add the tangents of the unknowns: (∂g/∂u) u̇ = −(∂g/∂p) ṗ."""
+        inside = {v: tangents[v] for v in self.params if v in tangents}
+        if inside:
+            unpack(self.variables, linear.solve(-self._pushed(values, inside)), tangents)
+
+    def _pushed(self, values: Values, inside: Values) -> np.ndarray:
+        """(∂g/∂p) ṗ, flat."""
+        out = self.products.push(values, inside)
+        return np.concatenate([np.reshape(out[k], -1) if k in out else np.zeros(k.size) for k in self.keys])
+
+    def pull(self, values: Values, cot: Values, wanted: frozenset[Variable] | None, linear: Linearization) -> Values:
+        """Multipliers (∂g/∂u)ᵀ λ = ū, by equation key; cotangents −(∂g/∂p)ᵀ λ of the params are added to ``cot``."""
+        right = np.concatenate([np.reshape(cot[v], -1) if v in cot else np.zeros(v.size) for v in self.variables])
+        lam = unpack(self.keys, linear.solve(right, transpose=True), {})
+        for v, part in self.products.pull(values, lam, self._outside(wanted))[1].items():
+            cot[v] = cot[v] - part if v in cot else -part
+        return lam
+
+    def _outside(self, wanted: frozenset[Variable] | None) -> frozenset[Variable]:
+        if wanted not in self._needs:
+            params = frozenset(self.params)
+            self._needs[wanted] = params if wanted is None else params & wanted
+        return self._needs[wanted]
+
+    def push_many(self, values: Values, tangents: Matrices, linear: Linearization) -> None:
+        """The same for many directions: tangents[v] has one column per direction."""
+        sources = tuple(v for v in self.params if v in tangents)
+        if not sources:
+            return
+        try:
+            right = self.param_jacobian(values, sources) @ stack_rows([tangents[v] for v in sources])
+        except TooDense:
+            count = tangents[sources[0]].shape[1]
+            right = np.stack(
+                [self._pushed(values, {v: column(tangents[v], i, v) for v in sources}) for i in range(count)], axis=1
+            )
+        unstack(self.variables, linear.solve(-to_dense(right)), tangents)
+
+    def pull_many(
+        self, values: Values, cot: Matrices, wanted: frozenset[Variable] | None, linear: Linearization
+    ) -> None:
+        """The same for many right-hand sides: cot[v] has one row per right-hand side."""
+        count = next(cot[v].shape[0] for v in self.variables if v in cot)
+        right = np.concatenate(
+            [to_dense(cot[v]) if v in cot else np.zeros((count, v.size)) for v in self.variables], axis=1
+        )
+        lam = linear.solve(right.T, transpose=True).T
+        sources = tuple(v for v in self.params if wanted is None or v in wanted)
+        if not sources:
+            return
+        try:
+            add_columns(cot, sources, -(lam @ self.param_jacobian(values, sources)))
+        except TooDense:
+            for i in range(count):
+                one = self.products.pull(values, unpack(self.keys, lam[i], {}), frozenset(sources))[1]
+                for v, part in one.items():
+                    into = cot.setdefault(v, np.zeros((count, v.size)))
+                    into[i] -= np.reshape(part, -1)
+
+    def param_jacobian(self, values: Values, sources: tuple[Variable, ...]) -> sp.csr_array:
+        """∂g/∂p for some params, sparse; may raise TooDense."""
+        if sources not in self._functions:
+            map_ = jacobian_map(self.residuals, sources, budget=TOTAL_BUDGET)
+            entries = flat_values(map_)
+            inputs = variables_of(entries)
+            self._functions[sources] = map_, self.backend.compile(inputs, [entries]), inputs
+        map_, function, inputs = self._functions[sources]
+        return map_.matrix(function(*[values[v] for v in inputs])[0]).tocsr()
+
+
+def _components(pattern: SparseMap) -> np.ndarray | None:
+    """Bipartite connected components, where unknown i and equation i are always in the same one."""
+    n = pattern.shape[0]
+    graph = sp.csc_array((np.ones(pattern.nnz, dtype=np.int8), pattern.indices, pattern.indptr), shape=pattern.shape)
+    both = sp.csc_array((graph.data, (pattern.indices, pattern.columns + n)), shape=(2 * n, 2 * n))
+    count, labels = csgraph.connected_components(both, directed=False)
+    if count == 1 or not np.array_equal(labels[:n], labels[n:]):
+        return None
+    return labels[:n]

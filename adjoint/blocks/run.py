@@ -1,0 +1,120 @@
+"""A run: explicit equations in order, evaluated, and differentiated by substitution."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+
+from ..analysis import BlockInfo
+from ..backends import Backend
+from ..equations import Equation
+from ..expr import Variable, variables_of
+from ..sparsity import TooDense, flat_values, jacobian_map
+from .products import Products
+from .values import Matrices, Values, add_columns, column, stack_columns, stack_rows, to_dense, unstack
+
+__all__ = ["TOTAL_BUDGET", "Run"]
+
+TOTAL_BUDGET = 5_000_000  # entries composed for a sparse map of derivatives, before products are used instead
+
+
+class Run:
+    """Explicit equations in order: evaluated, differentiated by substitution."""
+
+    kind = "explicit"
+
+    def __init__(self, infos: Sequence[BlockInfo], backend: Backend) -> None:
+        self.name = infos[0].name
+        self.equations: list[Equation] = [e for info in infos for e in info.equations]
+        self.variables: list[Variable] = [v for info in infos for v in info.unknowns]
+        self.backend = backend
+        self.definitions = {v: e.expr for v, e in zip(self.variables, self.equations, strict=True)}
+        own = set(self.variables)
+        self.params = [v for v in variables_of(list(self.definitions.values())) if v not in own]
+        self.products = Products(backend, list(self.definitions.items()), chained=True)
+        self._value: dict[bool, Callable[..., Any]] = {}
+        self._totals: dict[Any, Any] = {}
+
+    @property
+    def size(self) -> int:
+        return sum(v.size for v in self.variables)
+
+    def evaluate(self, values: Values, complex_values: bool = False) -> None:
+        """Write the variables of the run into ``values``."""
+        function = self._value.get(complex_values)
+        if function is None:
+            function = self._value[complex_values] = self.backend.compile(
+                self.params, list(self.definitions.values()), self.definitions, complex_values
+            )
+        values.update(zip(self.variables, function(*[values[v] for v in self.params]), strict=True))
+
+    def push(self, values: Values, tangents: Values, linear: Any = None) -> None:
+        """Add the tangents of the run's variables."""
+        inside = {v: tangents[v] for v in self.params if v in tangents}
+        if inside:
+            tangents.update(self.products.push(values, inside))
+
+    def pull(self, values: Values, cot: Values, wanted: frozenset[Variable] | None, linear: Any = None) -> Values:
+        """Multipliers of the run's equations, by variable; cotangents of its params are added to ``cot``."""
+        seeds = {v: cot[v] for v in self.variables if v in cot}
+        lam, out = self.products.pull(values, seeds, wanted)
+        for v, part in out.items():
+            cot[v] = cot[v] + part if v in cot else part
+        return lam
+
+    def push_many(self, values: Values, tangents: Matrices, linear: Any = None) -> None:
+        """The same for many directions: tangents[v] has one column per direction."""
+        sources = tuple(v for v in self.params if v in tangents)
+        if not sources:
+            return
+        try:
+            total = self._total(values, tuple(self.variables), sources)
+        except TooDense:
+            _each_direction(self, values, tangents, sources)
+            return
+        unstack(self.variables, total @ stack_rows([tangents[v] for v in sources]), tangents)
+
+    def pull_many(self, values: Values, cot: Matrices, wanted: frozenset[Variable] | None, linear: Any = None) -> None:
+        """The same for many right-hand sides: cot[v] has one row per right-hand side."""
+        targets = tuple(v for v in self.variables if v in cot)
+        sources = tuple(v for v in self.params if wanted is None or v in wanted)
+        if not sources:
+            return
+        try:
+            total = self._total(values, targets, sources)
+        except TooDense:
+            _each_seed(self, values, cot, targets, wanted)
+            return
+        add_columns(cot, sources, stack_columns([cot[v] for v in targets]) @ total)
+
+    def _total(self, values: Values, targets: tuple[Variable, ...], sources: tuple[Variable, ...]) -> sp.csr_array:
+        """d(targets)/d(sources) through the run, sparse; may raise TooDense."""
+        record = self._totals.get((targets, sources))
+        if record is None:
+            map_ = jacobian_map(targets, sources, self.definitions, budget=TOTAL_BUDGET)
+            entries = flat_values(map_)
+            inputs = variables_of(entries)
+            record = self._totals[targets, sources] = map_, self.backend.compile(inputs, [entries]), inputs
+        map_, function, inputs = record
+        return map_.matrix(function(*[values[v] for v in inputs])[0]).tocsr()
+
+
+def _each_direction(run: Run, values: Values, tangents: Matrices, sources: Sequence[Variable]) -> None:
+    count = tangents[sources[0]].shape[1]
+    results = [run.products.push(values, {v: column(tangents[v], i, v) for v in sources}) for i in range(count)]
+    for v in results[0] if results else ():
+        tangents[v] = np.stack([np.reshape(r[v], -1) for r in results], axis=1)
+
+
+def _each_seed(
+    run: Run, values: Values, cot: Matrices, targets: Sequence[Variable], wanted: frozenset[Variable] | None
+) -> None:
+    count = cot[targets[0]].shape[0]
+    for i in range(count):
+        seeds = {v: to_dense(cot[v][[i]]).reshape(v.shape)[()] for v in targets}
+        for v, part in run.products.pull(values, seeds, wanted)[1].items():
+            into = cot[v] = to_dense(cot[v]) if v in cot else np.zeros((count, v.size))
+            into[i] += np.reshape(part, -1)

@@ -1,0 +1,44 @@
+"""Short texts of expressions for messages."""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = ["describe", "shortened"]
+
+_INFIX = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/", "power": "**", "matmul": "@"}
+
+
+def describe(node: Any, depth: int = 3) -> str:
+    """A short text of an expression for messages.
+
+    >>> import numpy as np, adjoint as adj
+    >>> m = adj.Program()
+    >>> x = m.input("x", 1.0)
+    >>> from adjoint.expr import describe
+    >>> describe(np.exp(x) * 2 + x)
+    'exp(x) * 2 + x'
+    """
+    if not hasattr(type(node), "args"):
+        return shortened(node)
+    if node.op is None:
+        if hasattr(type(node), "name"):
+            return node.name
+        return f"{node.value:g}" if not node.shape else f"array{node.shape}"
+    if depth == 0:
+        return "…"
+    parts = [describe(a, depth - 1) for a in node.args]
+    if node.op.name in _INFIX:
+        if node.op.name != "add":
+            parts = [
+                f"({p})" if a.op is not None and a.op.name in _INFIX and p != "…" else p
+                for a, p in zip(node.args, parts, strict=True)
+            ]
+        return f" {_INFIX[node.op.name]} ".join(parts)
+    return f"{node.op.name}({', '.join(parts)})"
+
+
+def shortened(value: Any) -> str:
+    """The repr of a value, cut to 60 characters."""
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
