@@ -15,7 +15,7 @@ import numpy as np
 
 from .equations import Equation, Equations
 from .errors import StructureError
-from .expr import Variable, variables_of
+from .expr import Variable
 from .sparsity import TooDense, jacobian_map
 from .structure import Incidence, connected_parts, dulmage_mendelsohn, maximum_matching, strong_components
 
@@ -51,7 +51,7 @@ class Analysis:
     """The block triangular form of a program, by name."""
 
     blocks: tuple[BlockInfo, ...]
-    incidence: dict[Equation, list[Variable]]  # the variables of each equation, inputs too, target excluded
+    incidence: dict[Equation, tuple[Variable, ...]]  # the variables of each equation, inputs too, target excluded
     owner: dict[Variable, Equation]  # the equation matched to each unknown (its first, for element-wise matches)
 
 
@@ -67,7 +67,7 @@ def analyze(model: Equations, given: Iterable[Variable] = ()) -> Analysis:
     equations = list(model.equations.values())
     unknowns = [v for v in model.unknowns if v not in given]
     number = {v: i for i, v in enumerate(unknowns)}
-    incidence = {e: variables_of([e.expr]) for e in equations}
+    incidence = {e: e.variables for e in equations}
     pairs = _match_names(equations, unknowns, number, incidence, given)
     if pairs is None:
         pairs = _match_elements(equations, unknowns, number)
@@ -78,7 +78,7 @@ def _match_names(
     equations: Sequence[Equation],
     unknowns: Sequence[Variable],
     number: dict[Variable, int],
-    incidence: dict[Equation, list[Variable]],
+    incidence: dict[Equation, tuple[Variable, ...]],
     given: set[Variable],
 ) -> np.ndarray | None:
     """Pairs (equation, unknown) of equal size by a perfect matching of names; None where there is none."""
@@ -118,7 +118,7 @@ def element_incidence(
     at = {v: int(c) for v, c in zip(unknowns, first_col, strict=False)}
     row = 0
     for e in equations:
-        inside = [v for v in dict.fromkeys([*variables_of([e.residual])]) if v in at]
+        inside = [v for v in dict.fromkeys(e.variables if e.target is None else (e.target, *e.variables)) if v in at]
         try:
             pattern = jacobian_map([e.residual], inside)
             local_rows, local_cols = pattern.indices.astype(np.int64), pattern.columns
@@ -192,7 +192,7 @@ def _order(
     equations: Sequence[Equation],
     unknowns: Sequence[Variable],
     number: dict[Variable, int],
-    incidence: dict[Equation, list[Variable]],
+    incidence: dict[Equation, tuple[Variable, ...]],
     pairs: np.ndarray,
 ) -> Analysis:
     """Strongly connected components of the equations, in solve order, each with its level."""
@@ -226,7 +226,7 @@ def _order(
 def _blocks(
     equations: Sequence[Equation],
     unknowns: Sequence[Variable],
-    incidence: dict[Equation, list[Variable]],
+    incidence: dict[Equation, tuple[Variable, ...]],
     members: list[list[int]],
     labels: np.ndarray,
     count: int,

@@ -13,7 +13,7 @@ from .analysis import Analysis, analyze, element_incidence
 from .blocks import Cycle, Run, Values, unpack
 from .equations import Equations
 from .errors import ConvergenceError, DerivativeError, EvaluationError, StructureError
-from .expr import Variable, topological, variables_of
+from .expr import Variable, topological
 from .nonlinear import Options
 from .primitive import PRIMITIVES
 from .solve import State, element_name, forward
@@ -94,7 +94,7 @@ def report(model: Equations, outputs: Iterable[str] | None = None) -> Report:
         "unknowns": sum(v.size for v in model.unknowns),
         "equations": sum(e.size for e in model.equations.values()),
     }
-    used = set(variables_of([e.expr for e in model.equations.values()]))
+    used = {v for e in model.equations.values() for v in e.variables}
     unused = [v.name for v in model.inputs if v not in used]
     try:
         analysis = analyze(model)
@@ -106,7 +106,7 @@ def report(model: Equations, outputs: Iterable[str] | None = None) -> Report:
             unused_inputs=unused,
             **facts,
         )
-    names = list(outputs) if outputs is not None else model.outputs
+    names = list(outputs) if outputs is not None else _outputs(model, analysis)
     idle = _without_effect(analysis, [model[n] for n in names])
     singular = _singular_elements(analysis)
     return Report(
@@ -118,6 +118,17 @@ def report(model: Equations, outputs: Iterable[str] | None = None) -> Report:
         singular=singular,
         **facts,
     )
+
+
+def _outputs(model: Equations, analysis: Analysis) -> list[str]:
+    """What a trace returned, or the unknowns that no other block uses."""
+    if model._outputs:
+        return list(model._outputs)
+    home = {v: block for block in analysis.blocks for v in block.unknowns}
+    block_of = {e: block for block in analysis.blocks for e in block.equations}
+    used = {v for e, vs in analysis.incidence.items() for v in vs if home.get(v) is not block_of[e]}
+    ends = {block for block in analysis.blocks if not any(v in used for v in block.unknowns)}
+    return [v.name for v in model.unknowns if home[v] in ends]
 
 
 def _without_effect(analysis: Analysis, outputs: Sequence[Variable]) -> list[str]:

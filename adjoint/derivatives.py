@@ -14,7 +14,7 @@ from .expr import Constant, Expr, apply, as_expr, constant, describe, topologica
 from .primitives.elementwise import zeros
 from .primitives.indexing import broadcast_to, reshape, sum_axes, unbroadcast
 
-__all__ = ["active_nodes", "jvp", "vjp"]
+__all__ = ["active_nodes", "forward_sweep", "jvp", "reverse_sweep", "vjp"]
 
 
 def active_nodes(order: Sequence[Expr], wrt: Any, definitions: Any = None) -> set[Expr]:
@@ -36,24 +36,45 @@ def vjp(outputs: Sequence[Expr], cotangents: Sequence[Any], wrt: Sequence[Expr])
 
     Each result has the shape of its ``w``; a ``w`` that no output depends on gets a zero constant.
     """
-    stop = set(wrt)
-    order = topological(outputs, stop=stop)
-    active = active_nodes(order, stop)
-    cot: dict[Expr, Expr] = {}
+    seeds: dict[Expr, Expr] = {}
     for output, ct in zip(outputs, cotangents, strict=True):
-        if output in active:
-            ct = broadcast_to(ct, output.shape)
-            cot[output] = cot[output] + ct if output in cot else ct
+        ct = broadcast_to(ct, output.shape)
+        seeds[output] = seeds[output] + ct if output in seeds else ct
+    cot = reverse_sweep(seeds, set(wrt))
+    return [cot[w] if w in cot else zeros(w.shape) for w in wrt]
+
+
+def reverse_sweep(
+    seeds: Mapping[Expr, Expr], wrt: Any, definitions: Mapping[Any, Expr] | None = None
+) -> dict[Expr, Expr]:
+    """Cotangents of the nodes in ``wrt``, and of the variables among ``definitions``, from those of the seeds.
+
+    Through a variable with a definition the sweep goes on, and its cotangent, complete at that point, is λ of its
+    equation: ``λ_j = z̄_j + Σ_i λ_i ∂f_i/∂z_j``.
+    """
+    definitions = definitions or {}
+    order = topological(seeds, stop=wrt, definitions=definitions)
+    active = active_nodes(order, wrt, definitions)
+    cot: dict[Expr, Expr] = {node: ct for node, ct in seeds.items() if node in active}
     for node in reversed(order):
-        if node not in cot or node in stop:
+        ct = cot.get(node)
+        if ct is None:
             continue
-        ct = cot.pop(node)
-        for k, arg in enumerate(node.args):
+        args = node.args
+        if not args:
+            inner = definitions.get(node)
+            if inner is not None and inner in active:
+                cot[inner] = cot[inner] + ct if inner in cot else ct
+            continue
+        if node in wrt:
+            continue
+        del cot[node]
+        for k, arg in enumerate(args):
             if arg in active:
                 part = pull(node, k, ct)
                 if part is not None and not _is_zero(part):
                     cot[arg] = cot[arg] + part if arg in cot else part
-    return [cot[w] if w in cot else zeros(w.shape) for w in wrt]
+    return cot
 
 
 def _is_zero(x: Expr) -> bool:
@@ -86,9 +107,17 @@ def spread(out: Expr, x: Expr, axes: tuple[int, ...]) -> Expr:
 
 def jvp(outputs: Sequence[Expr], tangents: Mapping[Expr, Any]) -> list[Expr]:
     """Σ_w ∂output/∂w · tangent_w for each output: one forward sweep."""
-    order = topological(outputs, stop=tangents)
+    tan = forward_sweep(outputs, tangents)
+    return [tan[out] if out in tan else zeros(out.shape) for out in outputs]
+
+
+def forward_sweep(
+    outputs: Sequence[Expr], tangents: Mapping[Expr, Any], definitions: Mapping[Any, Expr] | None = None
+) -> dict[Expr, Expr]:
+    """Tangents of all nodes below the outputs that depend on a node with a tangent."""
+    definitions = definitions or {}
     tan: dict[Expr, Expr] = {}
-    for node in order:
+    for node in topological(outputs, stop=tangents, definitions=definitions):
         if node in tangents:
             tan[node] = broadcast_to(as_expr(tangents[node]), node.shape)
         elif node.args:
@@ -97,7 +126,9 @@ def jvp(outputs: Sequence[Expr], tangents: Mapping[Expr, Any]) -> list[Expr]:
                 result = push(node, parts)
                 if result is not None:
                     tan[node] = result
-    return [tan[out] if out in tan else zeros(out.shape) for out in outputs]
+        elif node in definitions and definitions[node] in tan:
+            tan[node] = tan[definitions[node]]
+    return tan
 
 
 def push(node: Expr, parts: Sequence[Expr | None]) -> Expr | None:

@@ -17,6 +17,7 @@ import numpy as np
 
 from .errors import ModelError, NameLookupError, ShapeError, closest
 from .expr import Comparison, Expr, Variable, as_expr, describe, substitute, variables_of
+from .pickling import flatten, restore
 from .primitive import Shape
 from .primitives.external import External, external
 from .primitives.indexing import broadcast_to
@@ -31,6 +32,7 @@ class Equation:
     name: str
     target: Variable | None
     expr: Expr
+    variables: tuple[Variable, ...]  # in expr, each once
 
     @property
     def shape(self) -> Shape:
@@ -49,8 +51,11 @@ class Equation:
 def number(value: Any, what: str, shape: Shape | None = None, allow_inf: bool = False) -> Any:
     """A float64 scalar or array from user input, of a given shape (scalars are spread)."""
     try:
-        array = np.array(value, dtype=np.float64)
-    except (TypeError, ValueError):
+        array = np.asarray(value)
+        if array.dtype.kind not in "biuf":
+            raise TypeError
+        array = np.array(array, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError):
         raise ModelError(f"{what}: expected a number or an array of numbers, got {value!r:.80}") from None
     if np.isnan(array).any() or (not allow_inf and np.isinf(array).any()):
         raise ModelError(f"{what}: has NaN or infinite elements; expected finite numbers")
@@ -84,6 +89,33 @@ class Equations:
         self._outputs: list[str] = []
         self._shares: tuple[Equations, ...] = ()  # programs whose variables are this one's too
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Flat: nodes as records, variables by name. Whatever is compiled is made again."""
+        equations = list(self.equations.values())
+        return {
+            "name": self.name,
+            "variables": [(v.name, v.shape) for v in self.variables.values()],
+            "equations": [(e.name, None if e.target is None else e.target.name) for e in equations],
+            "records": flatten([e.expr for e in equations], lambda v: v.name),
+            "inputs": {v.name: x for v, x in self.inputs.items()},
+            "guesses": {v.name: x for v, x in self.guesses.items()},
+            "bounds": {v.name: x for v, x in self.bounds.items()},
+            "outputs": self._outputs,
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        Equations.__init__(self, state["name"])
+        for name, shape in state["variables"]:
+            self._add(name, shape)
+        expressions = restore(state["records"], self.variables.__getitem__)
+        for (name, target), expr in zip(state["equations"], expressions, strict=True):
+            owner = None if target is None else self.variables[target]
+            self.equations[name] = Equation(name, owner, expr, tuple(variables_of([expr])))
+        self.inputs = {self.variables[n]: x for n, x in state["inputs"].items()}
+        self.guesses = {self.variables[n]: x for n, x in state["guesses"].items()}
+        self.bounds = {self.variables[n]: x for n, x in state["bounds"].items()}
+        self._outputs = state["outputs"]
+
     # -- names -------------------------------------------------------------------------------------------------
 
     def __getitem__(self, name: str) -> Variable:
@@ -112,14 +144,17 @@ class Equations:
         self.version += 1
         return variable
 
-    def _own(self, expr: Expr, where: str) -> None:
-        for v in variables_of([expr]):
+    def _own(self, expr: Expr, where: str) -> tuple[Variable, ...]:
+        """The variables of an expression, which must be this program's."""
+        found = tuple(variables_of([expr]))
+        for v in found:
             if v.owner is not self and not any(v.owner is p for p in self._shares):
                 owner = getattr(v.owner, "name", "no program")
                 raise ModelError(
                     f"{where} uses the variable {v.name!r} of another program ({owner!r}); use include(other, "
                     "prefix=..., bind=...) to join programs"
                 )
+        return found
 
     # -- variables ---------------------------------------------------------------------------------------------
 
@@ -190,7 +225,7 @@ class Equations:
                 f"there is a variable named {target!r} already; to define it, pass the variable: define(m[{target!r}], ...)"
             )
         if isinstance(target, str):
-            self._own(expr, f"the definition of {target!r}")
+            inside = self._own(expr, f"the definition of {target!r}")
             variable = self._add(self._free_name(target, "a variable"), expr.shape)
         elif isinstance(target, Variable):
             variable = target
@@ -202,7 +237,7 @@ class Equations:
                 raise ModelError(
                     f"{variable.name!r} is defined already, as {describe(self.equations[variable.name].expr)}"
                 )
-            self._own(expr, f"the definition of {variable.name!r}")
+            inside = self._own(expr, f"the definition of {variable.name!r}")
             if expr.shape != variable.shape:
                 if not _spreads(expr.shape, variable.shape):
                     raise ShapeError(
@@ -211,7 +246,7 @@ class Equations:
                 expr = broadcast_to(expr, variable.shape)
         else:
             raise ModelError(f"define() needs a new name or an unknown as its first argument, got {target!r:.60}")
-        self.equations[variable.name] = Equation(variable.name, variable, expr)
+        self.equations[variable.name] = Equation(variable.name, variable, expr, inside)
         self.version += 1
         return variable
 
@@ -236,10 +271,10 @@ class Equations:
                 k += 1
             name = f"equation_{k}"
         self._free_name(name, "an equation")
-        self._own(expr, f"the equation {name!r}")
-        if not variables_of([expr]):
+        inside = self._own(expr, f"the equation {name!r}")
+        if not inside:
             raise ModelError(f"the equation {name!r} contains no variable: {describe(expr)} = 0")
-        added = self.equations[name] = Equation(name, None, expr)
+        added = self.equations[name] = Equation(name, None, expr, inside)
         self.version += 1
         return added
 
@@ -325,7 +360,7 @@ class Equations:
         """Names of the outputs: those marked by a trace, or the variables that no equation uses."""
         if self._outputs:
             return list(self._outputs)
-        used = {v for e in self.equations.values() for v in variables_of([e.expr]) if v is not e.target}
+        used = {v for e in self.equations.values() for v in e.variables if v is not e.target}
         return [v.name for v in self.unknowns if v not in used]
 
     def incidence_graph(self) -> nx.Graph:
@@ -336,7 +371,7 @@ class Equations:
             node = ("equation", equation.name)
             graph.add_node(node, bipartite=0)
             targets = [] if equation.target is None else [equation.target]
-            graph.add_edges_from((node, ("variable", v.name)) for v in [*variables_of([equation.expr]), *targets])
+            graph.add_edges_from((node, ("variable", v.name)) for v in [*equation.variables, *targets])
         return graph
 
 

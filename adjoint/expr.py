@@ -11,16 +11,17 @@ This file knows no operation: operators, methods and NumPy functions look their 
 
 from __future__ import annotations
 
+import gc
 import math
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
-from weakref import WeakValueDictionary
 
 import numpy as np
 
 from .describe import describe, shortened
 from .errors import ShapeError, UnsupportedError
-from .primitive import BUILDERS, FUNCTIONS, METHODS, PRIMITIVES, UFUNC_METHODS, UFUNCS, Primitive, Shape, Static
+from .primitive import BUILDERS, FUNCTIONS, METHODS, UFUNC_METHODS, UFUNCS, Primitive, Shape, Static
 
 __all__ = ["Comparison", "Constant", "Expr", "Variable", "apply", "as_expr", "describe"]
 
@@ -185,6 +186,18 @@ class Expr:
     def __iter__(self) -> Iterator[Expr]:
         return (self[i] for i in range(len(self)))
 
+    # -- logic, on masks (combinations of comparisons)
+    def __and__(self, other: Any) -> Expr:
+        return as_mask(self) * as_mask(other)
+
+    def __or__(self, other: Any) -> Expr:
+        return BUILDERS["maximum"](as_mask(self), as_mask(other))
+
+    def __invert__(self) -> Expr:
+        return 1.0 - as_mask(self)
+
+    __rand__, __ror__ = __and__, __or__
+
     # -- comparisons
     def __eq__(self, other: Any) -> Any:
         return _compare(self, "==", other)
@@ -210,11 +223,6 @@ class Expr:
         if builder is None:
             raise AttributeError(f"an expression has no attribute {name!r}")
         return lambda *args, **kwargs: builder(self, *args, **kwargs)
-
-    def __reduce__(self) -> Any:
-        if self.op is None:
-            raise UnsupportedError(f"{describe(self)} cannot be pickled alone: pickle the program it belongs to")
-        return _rebuild, (self.op.name, self.args, self.params, self.shape)
 
     def __repr__(self) -> str:
         shape = f", shape={self.shape}" if self.shape else ""
@@ -249,14 +257,13 @@ class Variable(Expr):
         self.name, self.owner = name, owner
 
     def __reduce__(self) -> Any:
-        return object.__reduce_ex__(self, 2)
+        if self.owner is None:
+            return Variable, (self.name, self.shape)
+        return _variable_of, (self.owner, self.name)
 
-    def __getstate__(self) -> Any:
-        return (self.name, self.shape, self.owner)
 
-    def __setstate__(self, state: Any) -> None:
-        self.op, self.args, self.params = None, (), ()
-        self.name, self.shape, self.owner = state
+def _variable_of(owner: Any, name: str) -> Variable:
+    return owner.variables[name]
 
 
 class Comparison:
@@ -283,13 +290,13 @@ class Comparison:
         )
 
     def __and__(self, other: Any) -> Expr:
-        return self.mask() * as_mask(other)
+        return as_mask(self) * as_mask(other)
 
     def __or__(self, other: Any) -> Expr:
-        return BUILDERS["maximum"](self.mask(), as_mask(other))
+        return BUILDERS["maximum"](as_mask(self), as_mask(other))
 
     def __invert__(self) -> Expr:
-        return 1.0 - self.mask()
+        return 1.0 - as_mask(self)
 
     __rand__, __ror__ = __and__, __or__
     __hash__ = object.__hash__
@@ -302,13 +309,39 @@ class Comparison:
 
 # -- building nodes ----------------------------------------------------------------------------------------
 
-_table: WeakValueDictionary[Any, Expr] = WeakValueDictionary()
-_constants: WeakValueDictionary[Any, Constant] = WeakValueDictionary()
+# Tables of all nodes, by content. They hold their nodes; what nothing else uses any more is dropped when Python
+# collects garbage, and when a table has doubled (measured: a table of weak references costs as much as the nodes).
+_table: dict[Any, Expr] = {}
+_constants: dict[Any, Constant] = {}
+_limit = [100_000]
+_UNUSED = 3  # references to a node that only its table holds: the table's, the loop variable's, getrefcount's
+
+
+def _drop_unused() -> None:
+    for table in (_table, _constants):
+        entries = list(table.items())
+        while entries:  # users before their arguments, as a user keeps its arguments alive
+            key, node = entries.pop()
+            if sys.getrefcount(node) <= _UNUSED:
+                del table[key]  # type: ignore[attr-defined]
+    _limit[0] = max(100_000, 2 * len(_table))
+
+
+def _at_collection(phase: str, info: dict[str, int]) -> None:
+    if phase == "start" and info["generation"] == 2 and (len(_table) < 10_000 or len(_table) > 0.7 * _limit[0]):
+        _drop_unused()
+
+
+gc.callbacks.append(_at_collection)
 
 
 def constant(value: Any) -> Constant:
     """The constant node of a number or an array (copied, read-only)."""
-    if type(value) is float or type(value) is int:
+    if type(value) is float and value != 0.0:
+        node = _constants.get(value)
+        if node is not None:
+            return node
+    if type(value) is float:
         value = np.float64(value)
     elif not isinstance(value, np.float64):
         try:
@@ -322,8 +355,9 @@ def constant(value: Any) -> Constant:
             value = value[()]
         else:
             value.setflags(write=False)
+    key: Any
     if isinstance(value, np.float64):
-        key: Any = value.tobytes()
+        key = float(value) if value != 0.0 and value == value else value.tobytes()
     elif value.size <= 16:
         key = (value.shape, value.tobytes())
     else:
@@ -366,23 +400,24 @@ def as_expr(value: Any) -> Expr:
 
 
 def as_mask(value: Any) -> Expr:
-    """A condition as an expression of zeros and ones."""
-    return as_expr(value)
+    """A condition as an expression of zeros and ones: 1 where the value is not zero."""
+    if isinstance(value, Comparison):
+        return value.mask()
+    return BUILDERS["!="](as_expr(value), 0.0)
 
 
 def apply(op: Primitive, args: tuple[Expr, ...], params: tuple[Any, ...], shape: Shape) -> Expr:
     """The node of an operation: the one that exists already, or a new one."""
-    key = (op, params, *map(id, args))
+    # Of numbers only where it can be: such a tuple costs the garbage collector nothing.
+    key = (id(op), *map(id, args), params) if params else (id(op), *map(id, args))
     node = _table.get(key)
     if node is None:
         node = Expr.__new__(Expr)
         node.op, node.args, node.params, node.shape = op, args, params, shape
         _table[key] = node
+        if len(_table) > _limit[0]:
+            _drop_unused()
     return node
-
-
-def _rebuild(name: str, args: tuple[Expr, ...], params: tuple[Any, ...], shape: Shape) -> Expr:
-    return apply(PRIMITIVES[name], args, params, shape)
 
 
 def broadcast(what: str, *args: Expr) -> Shape:
@@ -437,41 +472,44 @@ def topological(roots: Iterable[Expr], stop: Any = (), definitions: Any = None) 
     definition, which then comes before it.
     """
     order: list[Expr] = []
-    seen: set[int] = set()
-    stack: list[tuple[Expr, bool]] = [(root, False) for root in reversed(list(roots))]
-    while stack:
-        node, done = stack.pop()
-        if done:
-            order.append(node)
-            continue
-        if id(node) in seen:
-            continue
-        seen.add(id(node))
-        args = node.args
-        if definitions and not args and node in definitions:
-            args = (definitions[node],)
-        if args and node not in stop:
-            stack.append((node, True))
-            stack.extend((arg, False) for arg in reversed(args) if id(arg) not in seen)
-        else:
-            order.append(node)
+    done: set[Expr] = set()
+    for root in roots:
+        stack = [root]
+        while stack:
+            node = stack[-1]
+            if node in done:
+                stack.pop()
+                continue
+            args = node.args
+            if not args:
+                if definitions and node in definitions:
+                    args = (definitions[node],)
+            elif stop and node in stop:
+                args = ()
+            waiting = [a for a in args if a not in done]
+            if waiting:
+                stack.extend(waiting[::-1])
+            else:
+                stack.pop()
+                done.add(node)
+                order.append(node)
     return order
 
 
 def variables_of(roots: Sequence[Expr]) -> list[Variable]:
     """The variables below the roots, each once, in order of first appearance."""
     found: list[Variable] = []
-    seen: set[int] = set()
+    seen: set[Expr] = set()
     stack = list(reversed(roots))
     while stack:
         node = stack.pop()
-        if id(node) in seen:
+        if node in seen:
             continue
-        seen.add(id(node))
-        if isinstance(node, Variable):
+        seen.add(node)
+        if node.args:
+            stack.extend(node.args[::-1])
+        elif isinstance(node, Variable):
             found.append(node)
-        elif node.args:
-            stack.extend(reversed(node.args))
     return found
 
 

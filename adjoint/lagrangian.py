@@ -178,8 +178,8 @@ class SecondOrder:
         kind, key = item
         return values[key] if kind == "value" else lam[key] if kind == "lam" else direction[key]
 
-    def matrix(self, values: Values, lam: Mapping[str, Any]) -> tuple[list[Variable], sp.csc_array]:
-        """∇²L over ``leaves``, sparse; may raise TooDense."""
+    def matrix(self, values: Values, lam: Mapping[str, Any]) -> tuple[list[Variable], Any]:
+        """∇²L over ``leaves``; may raise TooDense."""
         if self._matrix is None:
             zero = [self.gradient.get(v) for v in self.leaves]
             outputs = [zeros(v.shape) if g is None else g for v, g in zip(self.leaves, zero, strict=True)]
@@ -192,7 +192,7 @@ class SecondOrder:
         map_, function, inputs = self._matrix
         with np.errstate(all="ignore"):
             data = function(*[self._argument(i, values, lam, {}) for i in inputs])[0]
-        return self.leaves, map_.matrix(data)
+        return self.leaves, map_.compact(data)
 
 
 class Lagrangian:
@@ -238,14 +238,16 @@ class Lagrangian:
         self._read(multiplier, lam, list(self.lam.values()), keys, "lam")
         return values, multiplier
 
-    @staticmethod
-    def _read(into: Values, given: Any, order: list[Variable], names: dict[str, Variable], what: str) -> None:
+    def _read(
+        self, into: Values, given: Any, order: list[Variable], names: dict[str, Variable], what: str
+    ) -> None:
+        inputs = {v.name for v in self.inputs}
         if isinstance(given, Mapping):
             for name, value in given.items():
                 if name not in names:
-                    if what == "lam":
+                    if what == "lam" and name in inputs:
                         continue  # multipliers of inputs are gradients, not part of the point
-                    raise NameLookupError(closest(name, names, "variable"))
+                    raise NameLookupError(closest(name, names, "equation" if what == "lam" else "variable"))
                 v = names[name]
                 try:
                     into[v] = np.broadcast_to(np.asarray(value, dtype=float), v.shape)[()]

@@ -45,7 +45,7 @@ class Plan:
         self.cycles = [b for b in self.blocks if isinstance(b, Cycle)]
         self.variables = frozenset([*self.inputs, *(v for b in self.blocks for v in b.variables)])
         self._sets = {b: frozenset(b.variables) for b in self.blocks}
-        self._reach: dict[Any, frozenset[Variable]] = {}
+        self._reach: dict[Any, frozenset[Variable] | None] = {}
         self._kinks: Any = None
         self.functions: dict[Any, Any] = {}  # compiled functions of the whole program, by key
 
@@ -61,16 +61,15 @@ class Plan:
             return any(v in own for v in variables)
         return any(v in variables for v in own)
 
-    def reach(self, sources: frozenset[Variable]) -> frozenset[Variable]:
-        """The variables that depend on one of the sources, and the sources themselves."""
-        found = self._reach.get(sources)
-        if found is None:
+    def reach(self, sources: frozenset[Variable]) -> frozenset[Variable] | None:
+        """The variables that depend on one of the sources, and the sources themselves; None if that is all of them."""
+        if sources not in self._reach:
             seen = set(sources)
             for block in self.analysis.blocks:
                 if any(v in seen for e in block.equations for v in self.analysis.incidence[e]):
                     seen.update(block.unknowns)
-            found = self._reach[sources] = frozenset(seen)
-        return found
+            self._reach[sources] = None if seen >= self.variables else frozenset(seen)
+        return self._reach[sources]
 
     def ancestors(self, targets: Iterable[Variable]) -> frozenset[Variable]:
         """The variables that the targets depend on, and the targets themselves."""
@@ -87,14 +86,18 @@ class Plan:
         if self._kinks is None:
             owners: list[Equation] = []
             tests: list[Expr] = []
-            for equation in self.analysis.incidence:
-                for node in topological([equation.expr]):
-                    if node.op is not None and node.op.kink is not None:
+            if any(_has_kink(node) for node in topological([e.expr for e in self.analysis.incidence])):
+                for equation in self.analysis.incidence:
+                    for node in filter(_has_kink, topological([equation.expr])):
                         owners.append(equation)
-                        tests.append(node.op.kink(node, *node.args, *node.params))
+                        tests.append(node.op.kink(node, *node.args, *node.params))  # type: ignore[union-attr, misc]
             if tests:
                 inputs = variables_of(tests)
                 self._kinks = owners, self.backend.compile(inputs, tests), inputs
             else:
                 self._kinks = ()
         return self._kinks or None
+
+
+def _has_kink(node: Expr) -> bool:
+    return node.op is not None and node.op.kink is not None

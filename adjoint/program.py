@@ -11,7 +11,7 @@ from .analysis import BlockInfo, analyze
 from .check import Report, report
 from .equations import Equations
 from .errors import ModelError, NameLookupError, closest
-from .expr import Variable, variables_of
+from .expr import Variable
 from .function import Function, Shared
 from .homotopy import solve_by_homotopy
 from .lagrangian import Lagrangian, seeds_of
@@ -52,8 +52,12 @@ class Program(Equations):
         self._shared: dict[Any, Shared] = {}
 
     def __getstate__(self) -> dict[str, Any]:
-        # Compiled functions are made again after unpickling.
-        return {**self.__dict__, "_plans": {}, "_shared": {}}
+        return {**super().__getstate__(), "backend": self.backend, "linear_solver": self.linear_solver}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self.backend, self.linear_solver = state["backend"], state["linear_solver"]
+        self._plans, self._shared = {}, {}
 
     def __repr__(self) -> str:
         return (
@@ -125,7 +129,7 @@ class Program(Equations):
             if equation is not None:
                 graph.nodes[v.name]["equation"] = equation.name
                 graph.add_edges_from(
-                    (u.name, v.name) for u in variables_of([equation.expr]) if u is not v or equation.target is not None
+                    (u.name, v.name) for u in equation.variables if u is not v or equation.target is not None
                 )
         return graph
 
@@ -191,10 +195,11 @@ class Program(Equations):
         EvaluationError
             An explicit equation gives NaN or infinity.
         """
+        for label, table in (("solve()", values), ("homotopy=", homotopy)):
+            if table is not None and not isinstance(table, Mapping):
+                raise ModelError(f"{label} takes a dict of input values by name, got {table!r:.60}")
         plan = self.plan()
         given = {**values, **inputs} if values else inputs
-        if values is not None and not isinstance(values, Mapping):
-            raise ModelError(f"solve() takes a dict of input values, got {values!r:.60}")
         options = _options(tol, max_iterations)
         methods = self._methods(method)
         at = self._start(start)

@@ -15,7 +15,7 @@ from .equations import number
 from .errors import ModelError, NameLookupError, Status, closest
 from .expr import Variable
 from .lagrangian import seeds_of
-from .solve import BlockReport, State
+from .solve import BlockReport, State, linearize_again
 
 __all__ = ["Solution"]
 
@@ -55,6 +55,12 @@ class Solution(Mapping):  # type: ignore[type-arg]
         self._model = state.plan.model
         self.success = True
         self.status = Status.SOLVED
+
+    def __reduce__(self) -> Any:
+        plan = self._state.plan
+        values = {v.name: x for v, x in self._state.values.items()}
+        singular = {cycle.name: linear.singular for cycle, linear in self._state.linear.items()}
+        return _restored, (plan.model, [v.name for v in plan.given], values, self._state.reports, singular)
 
     # -- values ------------------------------------------------------------------------------------------------
 
@@ -261,3 +267,11 @@ def _blocks(matrix: Any, rows: Sequence[Variable], cols: Sequence[Variable], spa
             j += c.size
         i += r.size
     return out
+
+
+def _restored(model: Any, given: list[str], values: dict[str, Any], reports: Any, singular: dict[str, str]) -> Solution:
+    """A pickled solution: its values, with linearizations made again at them."""
+    state = State(model.plan(given), {model[n]: x for n, x in values.items()})
+    state.reports = reports
+    linearize_again(state, singular)
+    return Solution(state)

@@ -21,7 +21,7 @@ from .errors import (
     Status,
     closest,
 )
-from .expr import describe
+from .expr import describe, variables_of
 from .nonlinear import METHODS, Options, is_singular_at
 from .plan import Plan
 
@@ -163,7 +163,7 @@ def _check_finite(run: Run, values: Values) -> None:
         value = values[v]
         if not (math.isfinite(value) if not v.shape else np.isfinite(value).all()):
             expr = run.definitions[v]
-            inputs = {p.name: values[p] for p in run.products.leaves[v] if p in values}
+            inputs = {p.name: values[p] for p in variables_of([expr]) if p in values}
             shown = ", ".join(
                 f"{k} = {np.array2string(np.asarray(x), threshold=6)}" for k, x in list(inputs.items())[:6]
             )
@@ -186,6 +186,10 @@ def _solve_cycle(
     warn_singular: bool,
 ) -> None:
     values = state.values
+    if not cycle.size:
+        unpack(cycle.variables, np.zeros(0), values)
+        state.linear[cycle] = Linearization(None, None, None, True)
+        return
     system = CycleSystem(cycle, values)
     u0 = _initial(cycle, values, start)
     method = _method_of(cycle, methods)
@@ -218,6 +222,17 @@ def _solve_cycle(
             tuple(outcome.history),
         )
     )
+
+
+def linearize_again(state: State, singular: Mapping[str, str]) -> None:
+    """The linearizations of a state whose values are known to be verified."""
+    with np.errstate(all="ignore"):
+        for cycle in state.plan.cycles:
+            u = pack(cycle.variables, state.values)
+            matrix = CycleSystem(cycle, state.values).linearize(u)[1] if cycle.size else None
+            linear = Linearization(cycle.solver if cycle.size else None, matrix, None, cycle.dense if cycle.size else True)
+            linear.singular = singular.get(cycle.name, "")
+            state.linear[cycle] = linear
 
 
 def _initial(cycle: Cycle, values: Values, start: Values | None) -> np.ndarray:

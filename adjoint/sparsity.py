@@ -25,6 +25,7 @@ from .primitives.indexing import concatenate, ravel, take_flat
 __all__ = ["SparseMap", "TooDense", "jacobian_map"]
 
 Index = np.ndarray
+DENSE_SIZE = 4096  # elements; measured: below, a dense product costs less than SciPy's checks of a sparse one
 
 
 class TooDense(AdjointError):
@@ -370,6 +371,12 @@ class SparseMap:
         out = sp.csc_array((data, self.indices, self.indptr), shape=self.shape)
         out.has_sorted_indices = True
         return out
+
+    def compact(self, values: np.ndarray) -> Any:
+        """The matrix: dense where small (products of small sparse matrices are all overhead), else CSR."""
+        if self.shape[0] * self.shape[1] <= DENSE_SIZE:
+            return self.dense(values)
+        return self.matrix(values).tocsr()
 
     def dense(self, values: np.ndarray) -> np.ndarray:
         """The matrix as a dense array."""

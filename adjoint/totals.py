@@ -17,7 +17,7 @@ from .blocks import Cycle, Values, stack_columns, stack_rows, to_dense
 from .expr import Variable
 from .lagrangian import SecondOrder, multipliers, require_derivatives, tangents
 from .solve import State
-from .sparsity import TooDense
+from .sparsity import DENSE_SIZE, TooDense
 
 __all__ = ["all_multipliers", "gradient", "hessian", "hvp", "jacobian", "jvp", "vjp"]
 
@@ -86,10 +86,18 @@ def hvp(state: State, seeds: Values, directions: Values, wrt: Sequence[Variable]
     return [out[v] if v in out else np.zeros(v.shape)[()] for v in wrt]
 
 
+def _eye(n: int, form: str) -> Any:
+    return np.eye(n) if n * n <= DENSE_SIZE else sp.eye_array(n, format=form)
+
+
+def _zeros(rows: int, columns: int) -> Any:
+    return np.zeros((rows, columns)) if rows * columns <= DENSE_SIZE else sp.csr_array((rows, columns))
+
+
 def _identity(wrt: Sequence[Variable]) -> Values:
     """Unit directions for all elements of wrt, as sparse columns."""
     n = sum(v.size for v in wrt)
-    eye = sp.eye_array(n, format="csr")
+    eye = _eye(n, "csr")
     out, at = {}, 0
     for v in wrt:
         out[v] = eye[at : at + v.size]
@@ -109,7 +117,7 @@ def hessian(state: State, seeds: Values, wrt: Sequence[Variable]) -> Any:
     if not leaves:
         return sp.csr_array((n, n))
     columns = tangents(state, _identity(wrt), many=True)
-    z = stack_rows([columns[v] if v in columns else sp.csr_array((v.size, n)) for v in leaves])
+    z = stack_rows([columns[v] if v in columns else _zeros(v.size, n) for v in leaves])
     out = z.T @ (matrix @ z)
     return 0.5 * (out + out.T)
 
@@ -134,19 +142,20 @@ def jacobian(state: State, of: Sequence[Variable], wrt: Sequence[Variable], mode
         mode = _cheaper(state, of, wrt, n_out, n_in)
     if mode == "forward":
         columns = tangents(state, _identity(wrt), many=True)
-        return stack_rows([columns[v] if v in columns else sp.csr_array((v.size, n_in)) for v in of])
+        return stack_rows([columns[v] if v in columns else _zeros(v.size, n_in) for v in of])
     if n_out == 1 and all(not v.shape for v in of):
         parts = gradient(state, {of[0]: np.float64(1.0)}, wrt)
         return np.concatenate([np.reshape(p, (1, -1)) for p in parts], axis=1)
     seeds: Values = {}
     at = 0
-    eye = sp.eye_array(n_out, format="csc")
+    eye = _eye(n_out, "csc")
     for v in of:
         block = eye[:, at : at + v.size]
         seeds[v] = seeds[v] + block if v in seeds else block
         at += v.size
-    _, cot = multipliers(state, {v: s.tocsr() for v, s in seeds.items()}, state.plan.reach(frozenset(wrt)), many=True)
-    return stack_columns([cot[v] if v in cot else sp.csr_array((n_out, v.size)) for v in wrt])
+    seeds = {v: s.tocsr() if sp.issparse(s) else s for v, s in seeds.items()}
+    _, cot = multipliers(state, seeds, state.plan.reach(frozenset(wrt)), many=True)
+    return stack_columns([cot[v] if v in cot else _zeros(n_out, v.size) for v in wrt])
 
 
 def _cheaper(state: State, of: Sequence[Variable], wrt: Sequence[Variable], n_out: int, n_in: int) -> str:

@@ -36,6 +36,8 @@ class Linearization:
 
     def solve(self, b: np.ndarray, transpose: bool = False) -> np.ndarray:
         """A⁻¹ b or A⁻ᵀ b; b has one column per right-hand side."""
+        if not b.size:
+            return b
         if not self.exact and (self.dense or self.factor is None or (b.ndim == 2 and b.shape[1] > 8)):
             self._refactor()
         if self.dense:
@@ -249,15 +251,15 @@ class Cycle:
                     into = cot.setdefault(v, np.zeros((count, v.size)))
                     into[i] -= np.reshape(part, -1)
 
-    def param_jacobian(self, values: Values, sources: tuple[Variable, ...]) -> sp.csr_array:
-        """∂g/∂p for some params, sparse; may raise TooDense."""
+    def param_jacobian(self, values: Values, sources: tuple[Variable, ...]) -> Any:
+        """∂g/∂p for some params; may raise TooDense."""
         if sources not in self._functions:
             map_ = jacobian_map(self.residuals, sources, budget=TOTAL_BUDGET)
             entries = flat_values(map_)
             inputs = variables_of(entries)
             self._functions[sources] = map_, self.backend.compile(inputs, [entries]), inputs
         map_, function, inputs = self._functions[sources]
-        return map_.matrix(function(*[values[v] for v in inputs])[0]).tocsr()
+        return map_.compact(function(*[values[v] for v in inputs])[0])
 
 
 def _components(pattern: SparseMap) -> np.ndarray | None:

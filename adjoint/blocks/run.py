@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
 
 from ..analysis import BlockInfo
 from ..backends import Backend
@@ -90,8 +89,8 @@ class Run:
             return
         add_columns(cot, sources, stack_columns([cot[v] for v in targets]) @ total)
 
-    def _total(self, values: Values, targets: tuple[Variable, ...], sources: tuple[Variable, ...]) -> sp.csr_array:
-        """d(targets)/d(sources) through the run, sparse; may raise TooDense."""
+    def _total(self, values: Values, targets: tuple[Variable, ...], sources: tuple[Variable, ...]) -> Any:
+        """d(targets)/d(sources) through the run; may raise TooDense."""
         record = self._totals.get((targets, sources))
         if record is None:
             map_ = jacobian_map(targets, sources, self.definitions, budget=TOTAL_BUDGET)
@@ -99,7 +98,7 @@ class Run:
             inputs = variables_of(entries)
             record = self._totals[targets, sources] = map_, self.backend.compile(inputs, [entries]), inputs
         map_, function, inputs = record
-        return map_.matrix(function(*[values[v] for v in inputs])[0]).tocsr()
+        return map_.compact(function(*[values[v] for v in inputs])[0])
 
 
 def _each_direction(run: Run, values: Values, tangents: Matrices, sources: Sequence[Variable]) -> None:

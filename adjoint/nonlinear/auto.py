@@ -65,7 +65,8 @@ def solve_auto(system: System, u0: np.ndarray, options: Options | None = None) -
     best: Outcome | None = None
     for name, share in (SCALAR_CHAIN if system.size == 1 else CHAIN).items():
         limit = max(1, round(share * options.max_iterations))
-        outcome = METHODS[name](system, start, replace(options, max_iterations=limit))
+        budget = options if share == 1.0 else replace(options, max_iterations=limit)
+        outcome = METHODS[name](system, start, budget)
         attempts.append(Attempt(name, outcome.status, outcome.scaled, outcome.iterations))
         if best is None or outcome.success or outcome.scaled < best.scaled:
             best = outcome

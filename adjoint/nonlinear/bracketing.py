@@ -52,12 +52,13 @@ def _search(system: System, u0: np.ndarray, options: Options) -> Outcome:
         return float(system.residual(np.array([u]))[0])
 
     if options.tol < point[-1] < inf:
-        for a, b in _sign_changes(residual, system, float(point[0][0])):
+        for a, b, size in _sign_changes(residual, system, float(point[0][0])):
             u = brentq(residual, a, b, xtol=1e-300, rtol=1e-15, maxiter=500, disp=False)
             u1 = project(system, np.array([u]))
             there = (u1, *evaluate(system, u1))
             history.append(there[-1])
-            if there[-1] < point[-1]:
+            # At a pole |r / r'| is small, too, but the residual is larger than at the ends of the interval.
+            if there[-1] < point[-1] and abs(there[1][0]) <= size:
                 point = there
             if point[-1] <= options.tol:
                 break
@@ -66,8 +67,11 @@ def _search(system: System, u0: np.ndarray, options: Options) -> Outcome:
 
 def _sign_changes(
     residual: Callable[[float], float], system: System, start: float
-) -> Iterator[tuple[float, float]]:
-    """Intervals at whose ends the residual is finite and of opposite sign, the nearest to `start` first."""
+) -> Iterator[tuple[float, float, float]]:
+    """Intervals at whose ends the residual is finite and of opposite sign, the nearest to `start` first.
+
+    Each with the larger size of the residual at its ends.
+    """
     lower = -inf if system.lower is None else float(system.lower[0])
     upper = inf if system.upper is None else float(system.upper[0])
     here = residual(start)
@@ -83,7 +87,7 @@ def _sign_changes(
 
 def _walk(
     residual: Callable[[float], float], start: float, here: float, bound: float, direction: float
-) -> Iterator[tuple[float, float] | tuple[()]]:
+) -> Iterator[tuple[float, float, float] | tuple[()]]:
     """Step from `start` to `bound`; each step yields the interval passed, if it holds a sign change."""
     limit = min(abs(bound - start), FARTHEST * max(abs(start), 1.0))
     distance = FIRST * (abs(start) or 1.0)
@@ -94,7 +98,7 @@ def _walk(
         v = start + direction * min(distance, limit) if edge is None else 0.5 * (u + edge)
         g = residual(v)
         if isfinite(g):
-            yield (u, v) if g == 0.0 or (f > 0.0) != (g > 0.0) else ()
+            yield (u, v, max(abs(f), abs(g))) if g == 0.0 or (f > 0.0) != (g > 0.0) else ()
             u, f = v, g
             distance *= GROWTH
         else:

@@ -102,8 +102,8 @@ def _iterate(system: System, u0: np.ndarray, options: Options) -> Outcome:
         history.append(worst)
         if slow >= PATIENCE or not worst < inf:
             status = Status.STALLED
-    if status is Status.STALLED and worst > tol:
-        status = _why_stalled(system, point, factor)
+    if worst > tol and status in (Status.STALLED, Status.ITERATION_LIMIT):
+        status = _explain(system, point, status)
     return finish(system, point, factor, status, iterations, history, "newton", options)
 
 
@@ -157,12 +157,11 @@ def _blocked(system: System, u: np.ndarray, d: np.ndarray) -> np.ndarray:
     return blocked
 
 
-def _why_stalled(system: System, point: tuple, factor: Any) -> Status:
-    """The reason of a stall: a fold, that no step can come closer to; a bound; or neither."""
+def _explain(system: System, point: tuple, status: Status) -> Status:
+    """`status`, or what is behind it: a fold, that no step can come closer to; or a bound, where it is a stall."""
     u, r, J, s, _ = point
     if is_fold(system, u, r, J, s)[0]:
         return Status.SINGULAR
-    at_bound = (system.lower is not None and (u <= system.lower).any()) or (
-        system.upper is not None and (u >= system.upper).any()
-    )
-    return Status.AT_BOUND if at_bound else Status.STALLED
+    below = system.lower is not None and (u <= system.lower).any()
+    above = system.upper is not None and (u >= system.upper).any()
+    return Status.AT_BOUND if status is Status.STALLED and (below or above) else status

@@ -84,9 +84,7 @@ def _free(system: System, u: np.ndarray, gradient: np.ndarray) -> np.ndarray:
     return free
 
 
-def _newton_step(
-    system: System, J: Any, r: np.ndarray, row: np.ndarray, free: np.ndarray
-) -> tuple[Any, np.ndarray]:
+def _newton_step(system: System, J: Any, r: np.ndarray, row: np.ndarray, free: np.ndarray) -> tuple[Any, np.ndarray]:
     """The factors of `J` and the Newton step; None and a regularized step where that does not exist, or
     would leave the bounds.
     """

@@ -13,8 +13,9 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from scipy.sparse import isspmatrix
 
-from ..expr import Comparison, Constant, Expr, apply, as_expr, broadcast, constant, unsupported
+from ..expr import Comparison, Constant, Expr, apply, as_expr, as_mask, broadcast, constant, unsupported
 from ..primitive import BUILDERS, UFUNCS, Primitive
 from ..primitive import register as _register
 
@@ -111,10 +112,17 @@ _POW = _register(
         "power",
         "elementwise",
         np.power,
-        partials=(lambda y, a, b: b * power(a, b - 1.0), lambda y, a, b: _power_by_exponent(y, a)),
+        partials=(lambda y, a, b: _power_by_base(a, b), lambda y, a, b: _power_by_exponent(y, a)),
     )
 )
 _NEG = _register(Primitive("negative", "elementwise", np.negative, partials=(lambda y, a: -1.0,), template="-{0}"))
+
+
+def _power_by_base(a: Expr, b: Expr) -> Expr:
+    """∂aᵇ/∂a = b aᵇ⁻¹, and 0 where a constant exponent is 0, also at a = 0."""
+    if isinstance(b, Constant):
+        return b * power(a, np.where(b.value == 0.0, 1.0, b.value) - 1.0)
+    return b * power(a, b - 1.0)
 
 
 def _power_by_exponent(y: Expr, a: Expr) -> Expr:
@@ -170,6 +178,8 @@ def subtract(a: Any, b: Any) -> Expr:
 
 def multiply(a: Any, b: Any) -> Expr:
     """a · b; a factor that is the constant zero makes the product structurally zero"""
+    if isspmatrix(a) or isspmatrix(b):  # the old classes, whose * is the matrix product
+        return BUILDERS["matmul"](a, b)
     a, b, shape = _pair("*", a, b)
     if isinstance(b, Constant):
         if isinstance(a, Constant):
@@ -290,6 +300,8 @@ for _name, _ufunc, _kink in (
 ):
     _mask(_name, _ufunc, _kink)
 
+MASKS = ("==", "!=", "<", "<=", ">", ">=")
+
 _heaviside = elementwise(
     "heaviside",
     lambda x, h: np.heaviside(np.real(x), np.real(h)),
@@ -314,11 +326,10 @@ _where = elementwise(
 
 
 def where(condition: Any, a: Any, b: Any) -> Expr:
-    """a where the condition holds, else b. The condition is a comparison, or constant."""
-    condition = as_expr(condition)
-    if isinstance(condition, Constant):
-        condition = constant((condition.value != 0.0) * 1.0)
-    return _where(condition, a, b)
+    """a where the condition holds (is not zero), else b."""
+    if isinstance(condition, Expr) and condition.op is not None and condition.op.name in MASKS:
+        return _where(condition, a, b)
+    return _where(as_mask(condition), a, b)
 
 
 # -- exponentials, logarithms, powers ------------------------------------------------------------------------

@@ -38,7 +38,8 @@ class External:
                     out = out + 1j * (self.matrix(k, *re) @ np.imag(a).ravel()).reshape(self.shape)
             return out
         try:
-            out = np.asarray(self.function(*args), dtype=np.float64)
+            # Copies both ways: the box may change its arguments, or keep and reuse what it returns.
+            out = np.array(self.function(*map(np.copy, args)), dtype=np.float64)
         except ArithmeticError:
             return np.full(self.shape, np.nan)[()]
         except Exception as error:
@@ -53,7 +54,7 @@ class External:
         if self.jacobian is None:
             return self._differences(k, args)
         try:
-            parts = self.jacobian(*args)
+            parts = self.jacobian(*map(np.copy, args))
         except Exception as error:
             raise EvaluationError(f"the Jacobian function of {self.name!r} failed: {error!r}") from error
         part = parts[k] if isinstance(parts, (tuple, list)) and len(self.shapes) > 1 else parts

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ShapeError
-from ..expr import Expr, apply, as_expr, describe, unsupported
+from ..expr import Expr, apply, as_expr, as_mask, describe, unsupported
 from ..primitive import FUNCTIONS, METHODS, UFUNC_METHODS, UFUNCS, Static
 from . import elementwise as ew
 from . import indexing as ix
@@ -122,11 +122,14 @@ def column_stack(parts: Any) -> Expr:
     return ix.concatenate([ix.reshape(e, (e.size, 1)) if e.ndim < 2 else e for e in exprs], axis=1)
 
 
-def split(x: Any, sections: Any, axis: int = 0) -> list[Expr]:
+def split(x: Any, sections: Any, axis: int = 0, function: Any = np.split) -> list[Expr]:
     """``np.split``."""
     x = as_expr(x)
     axis = ix.check_axis(x, axis)
-    parts = np.split(np.arange(x.shape[axis]), sections)
+    try:
+        parts = function(np.arange(x.shape[axis]), sections)
+    except (ValueError, TypeError, ZeroDivisionError) as error:
+        raise ShapeError(f"np.{function.__name__} of {describe(x)}, shape {x.shape}: {error}") from None
     lead = (slice(None),) * axis
     return [x[(*lead, slice(int(p[0]), int(p[-1]) + 1) if p.size else slice(0, 0))] for p in parts]
 
@@ -190,7 +193,7 @@ def convolve(a: Any, v: Any, mode: str = "full") -> Expr:
 
 def _logical(name: str) -> Any:
     ops = {"and": lambda a, b: a * b, "or": ew.maximum}
-    return lambda a, b: ops[name](as_expr(a), as_expr(b))
+    return lambda a, b: ops[name](as_mask(a), as_mask(b))
 
 
 def relu(x: Any) -> Expr:
@@ -248,7 +251,7 @@ FUNCTIONS.update(
         np.column_stack: column_stack,
         np.append: lambda x, values, axis=None: ix.concatenate([x, values], axis),
         np.split: split,
-        np.array_split: split,
+        np.array_split: lambda x, sections, axis=0: split(x, sections, axis, np.array_split),
         np.pad: ix.pad,
         np.squeeze: squeeze,
         np.expand_dims: expand_dims,
@@ -303,10 +306,10 @@ UFUNCS.update(
         np.vecdot: lambda a, b: rd.sum(as_expr(a) * b, -1),
         np.logical_and: _logical("and"),
         np.logical_or: _logical("or"),
-        np.logical_not: lambda a: 1.0 - as_expr(a),
+        np.logical_not: lambda a: 1.0 - as_mask(a),
         np.bitwise_and: _logical("and"),
         np.bitwise_or: _logical("or"),
-        np.invert: lambda a: 1.0 - as_expr(a),
+        np.invert: lambda a: 1.0 - as_mask(a),
     }
 )
 UFUNC_METHODS.update(

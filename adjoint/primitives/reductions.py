@@ -48,18 +48,24 @@ def sum(x: Any, axis: Any = None, keepdims: bool = False, dtype: Any = None) -> 
     return _keep(sum_axes(x, axes), x, axes, keepdims)
 
 
+def _count(what: str, x: Expr, axis: Any, ddof: float = 0) -> float:
+    count = math.prod(x.shape[a] for a in axes_of(x, axis)) - ddof
+    if count <= 0:
+        raise ShapeError(f"{what} of {describe(x)}, shape {x.shape}: there are too few elements")
+    return count
+
+
 def mean(x: Any, axis: Any = None, keepdims: bool = False) -> Expr:
     """Mean over axes."""
     x = as_expr(x)
-    count = math.prod(x.shape[a] for a in axes_of(x, axis))
-    return sum(x, axis, keepdims) * (1.0 / count)
+    return sum(x, axis, keepdims) * (1.0 / _count("mean", x, axis))
 
 
 def var(x: Any, axis: Any = None, ddof: float = 0, keepdims: bool = False) -> Expr:
     """Variance over axes."""
     x = as_expr(x)
-    count = math.prod(x.shape[a] for a in axes_of(x, axis))
-    return sum(square(x - mean(x, axis, keepdims=True)), axis, keepdims) * (1.0 / (count - ddof))
+    count = _count("var", x, axis, ddof)
+    return sum(square(x - mean(x, axis, keepdims=True)), axis, keepdims) * (1.0 / count)
 
 
 def std(x: Any, axis: Any = None, ddof: float = 0, keepdims: bool = False) -> Expr:

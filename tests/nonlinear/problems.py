@@ -30,9 +30,7 @@ class Problem:
     lower: Vector | None = None
     upper: Vector | None = None
     components: Vector | None = None
-    calls: dict[str, int] = field(
-        default_factory=lambda: dict.fromkeys(("residual", "linearize", "factor"), 0)
-    )
+    calls: dict[str, int] = field(default_factory=lambda: dict.fromkeys(("residual", "linearize", "factor"), 0))
 
     def __post_init__(self) -> None:
         self.start = np.array(self.start, dtype=float)
@@ -321,7 +319,8 @@ def extended_powell() -> Problem:
     return powell_singular(40)
 
 
-def trigonometric(n: int = 10) -> Problem:
+def trigonometric(start: Any = None) -> Problem:
+    n = 10
     i = np.arange(1, n + 1)
 
     def jac(u: Vector) -> Vector:
@@ -329,7 +328,7 @@ def trigonometric(n: int = 10) -> Problem:
 
     return Problem(
         "trigonometric",
-        np.full(n, 1.0 / n),
+        np.full(n, 1.0 / n) if start is None else start,
         lambda u: n - np.cos(u).sum() + i * (1.0 - np.cos(u)) - np.sin(u),
         jac,
     )
@@ -350,6 +349,25 @@ def discrete_boundary_value(n: int = 100) -> Problem:
         fun,
         lambda u: tridiagonal(off, 2.0 + 1.5 * h * h * (u + t + 1.0) ** 2, off),
     )
+
+
+def two_point_boundary_value(n: int = 100) -> Problem:
+    """OpenModelica's variant (nlsTestPackage, problem6): a square for the cube, the first value equal to the last."""
+    h = 1.0 / (n + 1)
+    t = h * np.arange(2, n)
+    first, last = np.eye(1, n)[0] - np.eye(1, n, n - 1)[0], np.eye(1, n, n - 1)[0]
+
+    def fun(u: Vector) -> Vector:
+        inside = 2.0 * u[1:-1] - u[:-2] - u[2:] + 0.5 * h * h * (u[1:-1] + t + 1.0) ** 2
+        return np.concatenate([[first @ u], inside, [last @ u]])
+
+    def jac(u: Vector) -> Vector:
+        J = 2.0 * np.eye(n) - np.eye(n, k=1) - np.eye(n, k=-1)
+        J[1:-1, 1:-1] += np.diag(h * h * (u[1:-1] + t + 1.0))
+        J[0], J[-1] = first, last
+        return J
+
+    return Problem("two-point boundary value", np.full(n, 0.5), fun, jac)
 
 
 def brown_almost_linear(n: int = 10) -> Problem:

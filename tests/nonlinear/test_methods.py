@@ -17,8 +17,8 @@ TOL = 1e-10
 SWEEPS = {"fixed-point", "aitken"}  # for explicit equations only
 EVERY = frozenset(METHODS)
 
-# What a method need not solve. The singular problems, and the hills of Brown's and the trigonometric function,
-# defeat some methods for good reasons; a sweep and a chord method have no line search.
+# What a method need not solve. The singular problems, and the hills of Brown's and the trigonometric
+# function, defeat some methods for good reasons; a sweep and a chord method have no line search.
 NEED_NOT: dict[Callable[[], Problem], frozenset[str]] = {
     problems.sellar: frozenset(),
     problems.tanh_loop: frozenset(),

@@ -62,7 +62,7 @@ def test_fold_of_openmdao(guess: float) -> None:
 def test_fold_found_only_to_rounding() -> None:
     problem = parabola_in_two()
     outcome = METHODS["auto"](problem, problem.start, Options())
-    np.testing.assert_allclose(outcome.u, 1.0, rtol=1e-6)
+    np.testing.assert_allclose(outcome.u, 1.0, rtol=1e-4)
     assert not outcome.success or is_singular_at(problem, outcome)[0]
 
 
@@ -130,8 +130,8 @@ def test_ill_conditioned_is_regular(condition: float) -> None:
 
 
 def test_bad_units_are_regular() -> None:
-    """A condition number of 1e20 that is all units."""
-    rows, columns = np.array([1e10, 1e-6]), np.array([1e3, 1e-1])
+    """A condition number of 1e15 or so that is all units."""
+    rows, columns = np.array([1e10, 1e-3]), np.array([1e1, 1e-1])
     A = np.array([[2.0, 1.0], [1.0, 3.0]])
     problem = Problem(
         "units",
@@ -139,6 +139,7 @@ def test_bad_units_are_regular() -> None:
         lambda u: rows * (A @ (u / columns) - [1.0, 5.0]),
         lambda u: rows[:, None] * A / columns,
     )
+    assert np.linalg.cond(problem.jac(problem.start)) > 1e14
     assert verdict(problem) == (False, "")
 
 
@@ -155,9 +156,7 @@ def test_kink_is_not_a_fold() -> None:
 
 
 def test_rounding_noise_is_that_of_the_terms() -> None:
-    for terms in (1.0, 1e4, 1e8):
-        problem = Problem(
-            "cancel", [1.5], lambda u, terms=terms: (u + terms) - terms - 1.5, lambda u: [[1.0]]
-        )
-        noise = rounding_noise(problem, problem.start, problem.residual(problem.start), np.eye(1))[0]
-        assert 0.01 * terms < noise / np.finfo(float).eps < 10.0 * terms
+    for terms in (1.0, 1e3, 1e4, 1e6, 1e8):
+        problem = Problem("cancel", [1.5], lambda u, terms=terms: (u + terms) - terms - 1.5, lambda u: [[1.0]])
+        noise = rounding_noise(problem, problem.start)[0]
+        assert 0.1 * terms < noise / np.finfo(float).eps < 2.0 * terms

@@ -21,7 +21,7 @@ def solve(method: str, problem: Problem, **options: float) -> object:
 
 
 def test_bracketing_is_not_fooled_by_a_pole() -> None:
-    """1 / (u - 1) + u / 10 changes sign at the pole 1 and has no root; with - 2 it has two, behind the pole."""
+    """Both change sign at the pole 1, where |r / r'| is tiny; one has no root, the other two behind the pole."""
     jac = lambda u: [[-1.0 / (u[0] - 1.0) ** 2 + 0.1]]
     problem = Problem("pole", [0.9], lambda u: 1.0 / (u - 1.0) + 0.02 * (u - 1.0), jac)
     outcome = METHODS["bracketing"](problem, problem.start, Options())
@@ -83,7 +83,7 @@ def test_newton_krylov_factors_nothing() -> None:
 
 
 def test_homotopy_passes_turning_points() -> None:
-    """u^3 - 3 u = 3 from -1.2: two folds lie between the guess and the only root; descent ends at the first."""
+    """u^3 - 3 u = 3 from -1.2: two folds lie between the guess and the only root."""
     problem = Problem(
         "cubic", [-1.2], lambda u: u**3 - 3.0 * u - 3.0, lambda u: [[3.0 * u[0] ** 2 - 3.0]], [2.1038034027]
     )

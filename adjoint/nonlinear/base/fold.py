@@ -10,9 +10,9 @@ Newton's iterates for ``y^2 = 0`` have ``J = 2 y`` and ``d = y / 2``, and this r
 see a small `J`, whose size means nothing. At a kink, such as ``max(u, 0)`` at 0, the ratio is 0 on one
 side: not a fold.
 
-``rho`` is what the solve has reached, but not less than the rounding error of the residual, which is
-measured: the scatter under changes of a few units in the last place (in the spirit of Moré & Wild 2011,
-"Estimating computational noise", SIAM J. Sci. Comput. 33). Its signs are those that make `d` grow most.
+``rho`` is what the solve has reached, with the signs that make `d` grow most. But it is not less than the
+rounding error of the residual, with a margin: a root so near a fold that a relative change of the terms of
+an equation by about 1e-13 would remove it has no derivative to be trusted, either.
 """
 
 from __future__ import annotations
@@ -27,9 +27,11 @@ from adjoint.nonlinear.base.system import Factorization, SingularMatrix, System
 __all__ = ["is_fold", "rounding_noise"]
 
 FOLD_RATIO = 0.1
-SAFETY = 20.0  # rounding errors to allow for, in units of the scatter that was seen
-SAMPLES = 6
-ULPS = 8.0  # largest perturbation of the samples, in units of eps |u|
+SAFETY = 400.0  # rounding errors to allow for, in units of their standard deviation
+SAMPLES = 13
+# Spacings of the samples, relative to the unknowns: far above the rounding of the unknowns. Two of them: on one that
+# is close to a multiple of the last place of the terms, the errors of all samples are alike.
+SPACINGS = (1e-6, 1.618034e-6)
 
 
 def is_fold(
@@ -51,7 +53,7 @@ def is_fold(
         if not _relative_change(system, u, r, J, rho, factor)[0] >= FOLD_RATIO:
             return False, ""
         # Something bends, or is noisy, within the tolerance: look again with the residual really reached.
-        noise = SAFETY * rounding_noise(system, u, r, J)
+        noise = SAFETY * rounding_noise(system, u)
         if (np.abs(r) > np.maximum(rho, noise)).any():
             return False, ""  # not a root
         reached = max(min(scaled_residual(r, s), tol), ROUNDING)
@@ -61,8 +63,8 @@ def is_fold(
     if not ratio >= FOLD_RATIO:
         return False, ""
     return True, (
-        f"the solution is a fold (a multiple root): an unknown can move by {np.max(np.abs(d)):.1e} within the error "
-        "of the residual, and that changes the Jacobian by its own size"
+        f"the solution is a fold (a multiple root): an unknown can move by {np.max(np.abs(d)):.1e} within the "
+        "error of the residual, and that changes the Jacobian by its own size"
     )
 
 
@@ -91,20 +93,21 @@ def _grown(factor: Factorization, u: np.ndarray, rho: np.ndarray) -> np.ndarray:
     return factor.solve(signs * rho)
 
 
-def rounding_noise(system: System, u: np.ndarray, r: np.ndarray, J: Any) -> np.ndarray:
-    """Rounding error of each residual: its scatter about the tangent under changes of a few ulps.
+def rounding_noise(system: System, u: np.ndarray) -> np.ndarray:
+    """Standard deviation of the rounding error of each residual.
+
+    Fourth differences of samples on a line remove what is smooth, and multiply the variance of what is not by
+    70 (Hamming's difference table; Moré & Wild 2011, "Estimating computational noise", SIAM J. Sci. Comput. 33).
 
     >>> from types import SimpleNamespace
     >>> sums = SimpleNamespace(residual=lambda u: (1e3 + u) - 1e3)  # good to 1e-13 only
-    >>> noise = rounding_noise(sums, np.ones(1), np.ones(1), np.eye(1))
-    >>> bool(1e-15 < noise[0] < 1e-12)
-    True
+    >>> f"{rounding_noise(sums, np.ones(1))[0]:.0e}"
+    '5e-14'
     """
-    rng = np.random.default_rng(0)
-    size = np.finfo(float).eps * np.maximum(np.abs(u), FLOOR)
+    direction = np.maximum(np.abs(u), FLOOR) * np.cos(1.0 + np.arange(u.size))
     noise = np.zeros(u.size)
-    for _ in range(SAMPLES):
-        v = u + rng.uniform(-ULPS, ULPS, u.size) * size
-        scatter = np.abs(system.residual(v) - r - J @ (v - u))
-        noise = np.fmax(noise, np.where(np.isfinite(scatter), scatter, 0.0))
-    return noise
+    for spacing in SPACINGS:
+        offsets = spacing * (np.arange(SAMPLES) - SAMPLES // 2)
+        samples = np.array([system.residual(u + t * direction) for t in offsets])
+        noise = np.fmax(noise, np.sqrt(np.square(np.diff(samples, n=4, axis=0)).mean(axis=0) / 70.0))
+    return np.where(np.isfinite(noise), noise, 0.0)

@@ -37,6 +37,7 @@ __all__ = [
 
 FLOOR = 1e-6  # magnitude given to an unknown that is smaller: it may be zero
 ROUNDING = 4 * np.finfo(float).eps  # a scaled residual that no method can be asked to improve
+FAR = 1e300  # scaled residual of an equation that has lost its derivatives and is not satisfied
 NUDGE = 1e-4  # how far a guess is moved off a point where its Jacobian is infinite, such as sqrt at 0
 
 
@@ -56,19 +57,23 @@ def natural_scale(J: Any, u: np.ndarray) -> np.ndarray:
 
 
 def scaled_residual(r: np.ndarray, s: np.ndarray) -> float:
-    """Largest ``|r_i| / s_i``: the system is solved when it is at most ``tol``. Infinite if anything is NaN.
+    """Largest ``|r_i| / s_i``: the system is solved when it is at most ``tol``.
 
-    An equation that is exactly satisfied counts as such even where it has lost its derivatives (``0 / 0``).
+    Infinite if, and only if, a residual or a derivative is NaN or infinite. An equation without derivatives
+    counts as satisfied where it is so exactly, and as far from it where it is not (NumPy may warn of ``0 / 0``).
 
-    >>> scaled_residual(np.array([0.0, 1e-12]), np.array([0.0, 2.0]))
+    >>> scaled_residual(np.array([0.0, 1e-12]), np.array([1.0, 2.0]))
     5e-13
     >>> scaled_residual(np.array([0.0]), np.array([np.inf]))  # an infinite derivative verifies nothing
     inf
     """
     worst = np.maximum.reduce(np.abs(r) / s, initial=0.0)
-    if worst != worst:  # NaN: 0/0, or a NaN of the model
-        worst = np.maximum.reduce(np.where(r == 0.0, 0.0, np.abs(r) / s), initial=0.0)
-    return float(worst) if worst == worst and np.add.reduce(s) < inf else inf
+    if worst < inf and np.add.reduce(s) < inf:
+        return float(worst)
+    if not (np.isfinite(r).all() and np.isfinite(s).all()):
+        return inf
+    ratio = np.where(r == 0.0, 0.0, np.abs(r) / s)
+    return float(min(np.maximum.reduce(ratio, initial=0.0), FAR))
 
 
 def nonzero(s: np.ndarray) -> np.ndarray:

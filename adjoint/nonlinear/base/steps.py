@@ -36,9 +36,7 @@ def column_norms(J: Any, row: np.ndarray) -> np.ndarray:
     return np.where((norms > 0.0) & np.isfinite(norms), norms, 1.0)
 
 
-def levenberg_step(
-    J: Any, r: np.ndarray, row: np.ndarray, mu: float, free: np.ndarray | None = None
-) -> np.ndarray:
+def levenberg_step(J: Any, r: np.ndarray, row: np.ndarray, mu: float, free: np.ndarray | None = None) -> np.ndarray:
     """The step ``d`` that minimizes ``||(J d + r) / row||^2 + mu ||D d||^2``, ``D = column_norms(J, row)``.
 
     It exists whatever the rank of `J`, and tends to the shortest Newton step as `mu` goes to 0 (Levenberg
@@ -90,4 +88,4 @@ def shifted_step(J: Any, shift: np.ndarray, r: np.ndarray) -> np.ndarray:
             return np.linalg.solve(K, -r)
         except np.linalg.LinAlgError:
             return np.full(r.size, np.nan)
-    return _solve(sp.csc_array(J + sp.diags_array(shift)), -r)
+    return _solve(sp.csc_array(sp.csc_array(J) + sp.diags_array(shift)), -r)

@@ -14,7 +14,10 @@ __all__ = ["Attempt", "Factorization", "Options", "Outcome", "SingularMatrix", "
 
 
 class System(Protocol):
-    """A square block ``g(u) = 0`` of real unknowns in one flat vector."""
+    """A square block ``g(u) = 0`` of real unknowns in one flat vector.
+
+    Every array that it returns is a new one: methods keep several iterates at once.
+    """
 
     name: str
     size: int

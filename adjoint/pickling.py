@@ -1,0 +1,50 @@
+"""Expressions as flat lists of records, so that pickling them needs no recursion however deep they are."""
+
+from __future__ import annotations
+
+import copyreg
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from .expr import Constant, Expr, Variable, apply, constant, topological
+from .primitive import PRIMITIVES
+
+__all__ = ["flatten", "restore"]
+
+
+def flatten(roots: Sequence[Expr], variable: Callable[[Variable], Any]) -> list[tuple[Any, ...]]:
+    """Records of all nodes, arguments first, then the positions of the roots."""
+    order = topological(roots)
+    place = {node: i for i, node in enumerate(order)}
+    records: list[tuple[Any, ...]] = []
+    for node in order:
+        if isinstance(node, Variable):
+            records.append(("variable", variable(node)))
+        elif isinstance(node, Constant):
+            records.append(("constant", node.value))
+        else:
+            assert node.op is not None
+            records.append((node.op.name, tuple(place[a] for a in node.args), node.params, node.shape))
+    records.append(("roots", tuple(place[r] for r in roots)))
+    return records
+
+
+def restore(records: Sequence[tuple[Any, ...]], variable: Callable[[Any], Variable]) -> list[Expr]:
+    """The roots that :func:`flatten` was given."""
+    nodes: list[Expr] = []
+    for record in records[:-1]:
+        if record[0] == "variable":
+            nodes.append(variable(record[1]))
+        elif record[0] == "constant":
+            nodes.append(constant(record[1]))
+        else:
+            name, args, params, shape = record
+            nodes.append(apply(PRIMITIVES[name], tuple(nodes[a] for a in args), params, shape))
+    return [nodes[i] for i in records[-1][1]]
+
+
+def _restore_one(records: Sequence[tuple[Any, ...]]) -> Expr:
+    return restore(records, lambda v: v)[0]
+
+
+copyreg.pickle(Expr, lambda e: (_restore_one, (flatten([e], lambda v: v),)))

@@ -1,0 +1,77 @@
+"""What an optimum says about its variables and constraints: values, bounds, which are active, multipliers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..problem import Problem
+
+__all__ = ["Entry", "active", "entries"]
+
+NEAR = 1e-6  # relative distance within which a bound counts as active
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A variable or a constraint at the optimum. ``active`` is "", "lower", "upper" or "equal", by element."""
+
+    name: str
+    value: Any
+    lower: Any
+    upper: Any
+    active: Any
+    multiplier: Any
+
+
+def active(value: Any, lower: Any, upper: Any) -> Any:
+    """Which bound a value lies on: "", "lower", "upper", or "equal" where both are the same; by element.
+
+    >>> str(active(2.0, 2.0, 5.0)), str(active(3.0, 2.0, 5.0)), str(active(1.0, 1.0, 1.0))
+    ('lower', '', 'equal')
+    >>> active([0.0, 1.0], 0.0, 1.0).tolist()
+    ['lower', 'upper']
+    """
+    value, lower, upper = np.broadcast_arrays(np.asarray(value, dtype=float), lower, upper)
+    near = NEAR * np.maximum(1.0, np.abs(value))
+    with np.errstate(invalid="ignore"):
+        low, high = np.abs(value - lower) <= near, np.abs(value - upper) <= near
+    names = np.where(low & high, "equal", np.where(low, "lower", np.where(high, "upper", "")))
+    return names if names.shape else str(names)
+
+
+def entries(problem: Problem, result: Any) -> tuple[list[Entry], list[Entry]]:
+    """Variables and constraints of a problem at its result."""
+    multipliers = result.get("multipliers") or {}
+    values = _values(problem, result)
+    variables = [
+        _entry(v.name, values[v.name], *problem.bounds[v], multipliers.get(v.name)) for v in problem.variables
+    ]
+    held = result.get("constraints") or {}
+    constraints = [
+        _entry(label, held.get(label), c.lower, c.upper, multipliers.get(label))
+        for label, c in problem.constraints.items()
+    ]
+    return variables, constraints
+
+
+def _entry(name: str, value: Any, lower: Any, upper: Any, multiplier: Any) -> Entry:
+    mark = "" if value is None else active(value, lower, upper)
+    return Entry(name, value, lower, upper, mark, multiplier)
+
+
+def _values(problem: Problem, result: Any) -> Mapping[str, Any]:
+    """Values of the variables: of the solution, or of the last point where that does not solve."""
+    solution = result.get("solution")
+    if solution is not None:
+        return {v.name: solution[v.name] for v in problem.variables}
+    x = np.asarray(result.x, dtype=float)
+    out, at = {}, 0
+    for v in problem.variables:
+        part = x[at : at + v.size].reshape(v.shape)
+        out[v.name] = part if v.shape else float(part)
+        at += v.size
+    return out
