@@ -14,7 +14,7 @@
 
 from __future__ import annotations
 
-from . import primitives  # fills the tables of NumPy's functions
+from . import primitives as primitives  # fills the tables of NumPy's functions
 from .analysis import BlockInfo
 from .check import DerivativeCheck, Report
 from .equations import Equation, Included

@@ -16,7 +16,7 @@ import numpy as np
 from .equations import Equation, Equations
 from .errors import StructureError
 from .expr import Variable
-from .sparsity import TooDense, jacobian_map
+from .sparsity import TooDenseError, jacobian_map
 from .structure import Incidence, connected_parts, dulmage_mendelsohn, maximum_matching, strong_components
 
 __all__ = ["Analysis", "BlockInfo", "analyze"]
@@ -122,7 +122,7 @@ def element_incidence(
         try:
             pattern = jacobian_map([e.residual], inside)
             local_rows, local_cols = pattern.indices.astype(np.int64), pattern.columns
-        except TooDense:
+        except TooDenseError:
             local_rows, local_cols = (p.ravel() for p in np.indices((e.size, sum(v.size for v in inside))))
         starts = np.concatenate([np.arange(at[v], at[v] + v.size) for v in inside] or [np.zeros(0, np.int64)])
         rows.append(local_rows + row)

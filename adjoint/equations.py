@@ -222,7 +222,8 @@ class Equations:
         expr = as_expr(expr)
         if isinstance(target, str) and target in self.variables:
             raise ModelError(
-                f"there is a variable named {target!r} already; to define it, pass the variable: define(m[{target!r}], ...)"
+                f"there is a variable named {target!r} already; to define it, pass the variable: "
+                f"define(m[{target!r}], ...)"
             )
         if isinstance(target, str):
             inside = self._own(expr, f"the definition of {target!r}")

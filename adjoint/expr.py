@@ -229,6 +229,16 @@ class Expr:
         return f"<Expr {describe(self)}{shape}>"
 
 
+class Operation(Expr):
+    """An operation on expressions.
+
+    A sibling of constants and variables, not their base: in ``a == b`` Python asks b first where b's type is a
+    subclass of a's, which would turn the equation and the sign of its multiplier.
+    """
+
+    __slots__ = ()
+
+
 class Constant(Expr):
     """A constant array: read-only, hash-consed by content."""
 
@@ -412,7 +422,7 @@ def apply(op: Primitive, args: tuple[Expr, ...], params: tuple[Any, ...], shape:
     key = (id(op), *map(id, args), params) if params else (id(op), *map(id, args))
     node = _table.get(key)
     if node is None:
-        node = Expr.__new__(Expr)
+        node = Operation.__new__(Operation)
         node.op, node.args, node.params, node.shape = op, args, params, shape
         _table[key] = node
         if len(_table) > _limit[0]:

@@ -50,7 +50,8 @@ def multipliers(
 
     Returns
     -------
-    lam : multipliers by leaf: the variable of an explicit equation in a run, the key of one in a cycle. Empty with ``many``.
+    lam : multipliers by leaf: the variable of an explicit equation in a run, the key of one in a cycle. Empty
+        with ``many``.
     cot : cotangents; for an input, the total derivative of the objective.
     """
     plan, values = state.plan, state.values
@@ -179,7 +180,7 @@ class SecondOrder:
         return values[key] if kind == "value" else lam[key] if kind == "lam" else direction[key]
 
     def matrix(self, values: Values, lam: Mapping[str, Any]) -> tuple[list[Variable], Any]:
-        """∇²L over ``leaves``; may raise TooDense."""
+        """∇²L over ``leaves``; may raise TooDenseError."""
         if self._matrix is None:
             zero = [self.gradient.get(v) for v in self.leaves]
             outputs = [zeros(v.shape) if g is None else g for v, g in zip(self.leaves, zero, strict=True)]
@@ -238,9 +239,7 @@ class Lagrangian:
         self._read(multiplier, lam, list(self.lam.values()), keys, "lam")
         return values, multiplier
 
-    def _read(
-        self, into: Values, given: Any, order: list[Variable], names: dict[str, Variable], what: str
-    ) -> None:
+    def _read(self, into: Values, given: Any, order: list[Variable], names: dict[str, Variable], what: str) -> None:
         inputs = {v.name for v in self.inputs}
         if isinstance(given, Mapping):
             for name, value in given.items():

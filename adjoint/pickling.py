@@ -6,7 +6,7 @@ import copyreg
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from .expr import Constant, Expr, Variable, apply, constant, topological
+from .expr import Constant, Expr, Operation, Variable, apply, constant, topological
 from .primitive import PRIMITIVES
 
 __all__ = ["flatten", "restore"]
@@ -47,4 +47,4 @@ def _restore_one(records: Sequence[tuple[Any, ...]]) -> Expr:
     return restore(records, lambda v: v)[0]
 
 
-copyreg.pickle(Expr, lambda e: (_restore_one, (flatten([e], lambda v: v),)))
+copyreg.pickle(Operation, lambda e: (_restore_one, (flatten([e], lambda v: v),)))  # type: ignore[arg-type, return-value]

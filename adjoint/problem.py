@@ -168,8 +168,8 @@ class Problem:
             v = self.program[label]
             if v.name in self.program.equations:
                 raise ModelError(
-                    f"{label!r} is defined by an equation: the optimizer can move inputs, and unknowns that the equations "
-                    "leave free. Bound it with subject_to."
+                    f"{label!r} is defined by an equation: the optimizer can move inputs, and unknowns that the "
+                    "equations leave free. Bound it with subject_to."
                 )
             if not isinstance(pair, (tuple, list)) or len(pair) != 2:
                 raise ModelError(f"over={{{label!r}: ...}} takes a pair (lower, upper), got {pair!r:.40}")

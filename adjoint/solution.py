@@ -129,13 +129,14 @@ class Solution(Mapping):  # type: ignore[type-arg]
         names = [wrt] if isinstance(wrt, (str, Variable)) else list(wrt)
         out = []
         for name in names:
-            v = self._model.variables.get(getattr(name, "name", name))
+            label = name.name if isinstance(name, Variable) else str(name)
+            v = self._model.variables.get(label)
             if v is None:
-                raise NameLookupError(closest(name, [i.name for i in inputs], "input"))
+                raise NameLookupError(closest(label, [i.name for i in inputs], "input"))
             if v not in self._state.values or v not in set(inputs):
                 raise ModelError(
-                    f"{v.name!r} is determined by the equations, not an input: derivatives are taken with respect to inputs. "
-                    "The total derivative with respect to its equation is its multiplier."
+                    f"{v.name!r} is determined by the equations, not an input: derivatives are taken with respect to "
+                    "inputs. The total derivative with respect to its equation is its multiplier."
                 )
             out.append(v)
         return out

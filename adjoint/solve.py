@@ -73,15 +73,12 @@ class CycleSystem:
         self.cycle = cycle
         self.name, self.size = cycle.name, cycle.size
         self.lower, self.upper = cycle.box()
+        self.components = cycle.components
         self.params = [values[v] for v in cycle.params]
         self.values = values
         self._fused = cycle.fused()
         self._residual = cycle.residual()
         self.matrix, self.factor = cycle.matrix, cycle.solver.factor
-
-    @property
-    def components(self) -> np.ndarray | None:
-        return self.cycle.components
 
     def residual(self, u: np.ndarray) -> np.ndarray:
         return self._residual(u, *self.params)[0]
@@ -197,7 +194,7 @@ def _solve_cycle(
     if outcome.status is not Status.SOLVED:
         raise _not_converged(state, cycle, outcome, method, u0)
     unpack(cycle.variables, outcome.u, values)
-    linear = Linearization(cycle.solver, outcome.jacobian, outcome.factor, cycle.dense)
+    linear = Linearization(cycle.solver, outcome.jacobian, outcome.factor, cycle.dense, cycle.is_linear)
     singular, reason = is_singular_at(system, outcome, options.tol)
     if singular:
         linear.singular = reason
@@ -230,7 +227,9 @@ def linearize_again(state: State, singular: Mapping[str, str]) -> None:
         for cycle in state.plan.cycles:
             u = pack(cycle.variables, state.values)
             matrix = CycleSystem(cycle, state.values).linearize(u)[1] if cycle.size else None
-            linear = Linearization(cycle.solver if cycle.size else None, matrix, None, cycle.dense if cycle.size else True)
+            linear = Linearization(
+                cycle.solver if cycle.size else None, matrix, None, cycle.dense if cycle.size else True
+            )
             linear.singular = singular.get(cycle.name, "")
             state.linear[cycle] = linear
 

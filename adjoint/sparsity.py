@@ -22,13 +22,13 @@ from .expr import Constant, Expr, as_expr, constant, topological
 from .primitives.elementwise import zeros
 from .primitives.indexing import concatenate, ravel, take_flat
 
-__all__ = ["SparseMap", "TooDense", "jacobian_map"]
+__all__ = ["SparseMap", "TooDenseError", "jacobian_map"]
 
 Index = np.ndarray
 DENSE_SIZE = 4096  # elements; measured: below, a dense product costs less than SciPy's checks of a sparse one
 
 
-class TooDense(AdjointError):
+class TooDenseError(AdjointError):
     """A Jacobian would have more entries than allowed: products are used instead."""
 
 
@@ -125,7 +125,7 @@ class _Builder:
                 term = compose(local, inner, operand.size)
                 self.used += term.rows.size
                 if self.used > self.budget:
-                    raise TooDense(f"more than {self.budget} entries")
+                    raise TooDenseError(f"more than {self.budget} entries")
                 if term.rows.size:
                     result.append(term)
         return result
@@ -142,7 +142,7 @@ class _Builder:
         for k, arg in enumerate(node.args):
             if arg in self.active:
                 if node.size * arg.size > self.budget and kind == "general":
-                    raise TooDense(f"{node.op.name} has {node.size * arg.size} entries")
+                    raise TooDenseError(f"{node.op.name} has {node.size * arg.size} entries")
                 found.append((arg, _LOCAL[kind](node, k)))
         return found
 
@@ -340,6 +340,8 @@ class SparseMap:
         self.overlaps = bool(self.constant[self.position].any()) if count else False
         self.values = tuple(_gather(t.base, t.sel) for t in moving)  # type: ignore[arg-type]
         self._dense_at = self.indices.astype(np.intp) * shape[1] + self.columns
+        self._dense_moving = self._dense_at[self.position]
+        self._dense_constant: np.ndarray | None = None
 
     @property
     def nnz(self) -> int:
@@ -380,6 +382,13 @@ class SparseMap:
 
     def dense(self, values: np.ndarray) -> np.ndarray:
         """The matrix as a dense array."""
+        if self._dense_constant is None:
+            self._dense_constant = np.zeros(self.shape[0] * self.shape[1])
+            self._dense_constant[self._dense_at] = self.constant
+        if self.unique and self.coef is None and not self.overlaps and values.dtype == np.float64:
+            out = self._dense_constant.copy()
+            out[self._dense_moving] = values
+            return out.reshape(self.shape)
         data = self.data(values)
         out = np.zeros(self.shape[0] * self.shape[1], dtype=data.dtype)
         out[self._dense_at] = data
@@ -400,7 +409,7 @@ def jacobian_map(
 ) -> SparseMap:
     """∂(outputs, flattened and concatenated)/∂(leaves, flattened and concatenated).
 
-    Through a variable among ``definitions`` the derivative is total: the chain rule goes on. Raises :class:`TooDense` where the work to compose it exceeds ``budget`` entries.
+    Through a variable among ``definitions`` the derivative is total: the chain rule goes on. Raises :class:`TooDenseError` where the work to compose it exceeds ``budget`` entries.
     """
     offsets: dict[Expr, int] = {}
     columns = 0

@@ -17,7 +17,7 @@ from .blocks import Cycle, Values, stack_columns, stack_rows, to_dense
 from .expr import Variable
 from .lagrangian import SecondOrder, multipliers, require_derivatives, tangents
 from .solve import State
-from .sparsity import DENSE_SIZE, TooDense
+from .sparsity import DENSE_SIZE, TooDenseError
 
 __all__ = ["all_multipliers", "gradient", "hessian", "hvp", "jacobian", "jvp", "vjp"]
 
@@ -112,7 +112,7 @@ def hessian(state: State, seeds: Values, wrt: Sequence[Variable]) -> Any:
     second, lam = _lagrangian_parts(state, seeds)
     try:
         leaves, matrix = second.matrix(state.values, lam)
-    except TooDense:
+    except TooDenseError:
         return _hessian_by_products(state, seeds, wrt, n)
     if not leaves:
         return sp.csr_array((n, n))

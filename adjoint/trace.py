@@ -50,7 +50,7 @@ def trace(fun: Callable[..., Any], *example_arguments: Any, name: str | None = N
     if not callable(fun):
         raise ModelError(f"trace() takes a function, got {type(fun).__name__}")
     target = inspect.unwrap(fun)
-    title = name or getattr(target, "__name__", "program")
+    title = str(name or getattr(target, "__name__", "program"))
     m = Program(title if title.isidentifier() else "program")
     bound = _bind(fun, example_arguments, keywords)
     symbolic = {}

@@ -65,7 +65,7 @@ def _value_of(row: Primitive, complex_values: bool) -> Callable[..., Any]:
 _KEPT = 1_000_000_000
 
 
-def _uses(order: Sequence[Expr], roots: Sequence[Expr], definitions: Mapping[Variable, Expr]) -> dict[Expr, int]:
+def _uses(order: Sequence[Expr], roots: Sequence[Expr], definitions: Mapping[Any, Expr]) -> dict[Expr, int]:
     count = dict.fromkeys(order, 0)
     for node in order:
         for arg in node.args:
@@ -150,7 +150,7 @@ class _Source:
         dead = self._release(node)
         target = self._in_place(node, dead)
         if target is not None:
-            text = f"{self._call(row)}({', '.join(names)}, {target})"
+            text = f"{self._call(row)}({', '.join(names)}, out={target})"
             self.free.remove(target)
             self.lines.append(text)
             self.names[node] = target

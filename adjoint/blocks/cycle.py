@@ -14,7 +14,7 @@ from ..backends import Backend
 from ..equations import Equations
 from ..expr import Expr, Variable, substitute, variables_of
 from ..linear import make_solver, refined_solve
-from ..sparsity import SparseMap, TooDense, flat_values, jacobian_map
+from ..sparsity import SparseMap, TooDenseError, flat_values, jacobian_map
 from .products import Products
 from .run import TOTAL_BUDGET
 from .values import Matrices, Values, add_columns, column, pack, stack_rows, to_dense, unpack, unstack
@@ -29,9 +29,9 @@ class Linearization:
     only where refinement does not reach rounding level.
     """
 
-    def __init__(self, solver: Any, matrix: Any, factor: Any, dense: bool) -> None:
+    def __init__(self, solver: Any, matrix: Any, factor: Any, dense: bool, exact: bool = False) -> None:
         self.solver, self.matrix, self.factor, self.dense = solver, matrix, factor, dense
-        self.exact = False
+        self.exact = exact and factor is not None
         self.singular = ""
 
     def solve(self, b: np.ndarray, transpose: bool = False) -> np.ndarray:
@@ -77,7 +77,7 @@ class Cycle:
     def _compile(self, key: str, outputs: Callable[[], Any], complex_values: bool = False) -> Callable[..., Any]:
         slot = (key, complex_values)
         if slot not in self._functions:
-            inputs = [tuple(self.variables), *self.params]
+            inputs: list[Any] = [tuple(self.variables), *self.params]
             self._functions[slot] = self.backend.compile(inputs, outputs(), None, complex_values)
         return self._functions[slot]
 
@@ -114,6 +114,14 @@ class Cycle:
     def matrix(self, entries: np.ndarray) -> Any:
         """∂g/∂u from its entries."""
         return self.jacobian.dense(entries) if self.dense else self.jacobian.matrix(entries)
+
+    @property
+    def is_linear(self) -> bool:
+        """Whether ∂g/∂u does not depend on u: factors of any iterate are those of the solution."""
+        if "linear" not in self._functions:
+            inside = set(variables_of(flat_values(self.jacobian)))
+            self._functions["linear"] = inside.isdisjoint(self.variables)
+        return self._functions["linear"]
 
     @property
     def components(self) -> np.ndarray | None:
@@ -223,7 +231,7 @@ class Cycle:
             return
         try:
             right = self.param_jacobian(values, sources) @ stack_rows([tangents[v] for v in sources])
-        except TooDense:
+        except TooDenseError:
             count = tangents[sources[0]].shape[1]
             right = np.stack(
                 [self._pushed(values, {v: column(tangents[v], i, v) for v in sources}) for i in range(count)], axis=1
@@ -244,7 +252,7 @@ class Cycle:
             return
         try:
             add_columns(cot, sources, -(lam @ self.param_jacobian(values, sources)))
-        except TooDense:
+        except TooDenseError:
             for i in range(count):
                 one = self.products.pull(values, unpack(self.keys, lam[i], {}), frozenset(sources))[1]
                 for v, part in one.items():
@@ -252,7 +260,7 @@ class Cycle:
                     into[i] -= np.reshape(part, -1)
 
     def param_jacobian(self, values: Values, sources: tuple[Variable, ...]) -> Any:
-        """∂g/∂p for some params; may raise TooDense."""
+        """∂g/∂p for some params; may raise TooDenseError."""
         if sources not in self._functions:
             map_ = jacobian_map(self.residuals, sources, budget=TOTAL_BUDGET)
             entries = flat_values(map_)

@@ -51,7 +51,7 @@ class Products:
         key = frozenset(tangents)
         record = self._push.get(key)
         if record is None:
-            known = {v: self._leaf(self.tangent, v) for v in tangents}
+            known: dict[Expr, Any] = {v: self._leaf(self.tangent, v) for v in tangents}
             tan = forward_sweep(list(self.equations.values()), known, self.definitions)
             outputs = {k: tan[e] for k, e in self.equations.items() if e in tan}
             record = self._push[key] = self._compiled(outputs, self.tangent)
@@ -76,7 +76,7 @@ class Products:
     def _pulled(self, cotangents: Iterable[Variable], wanted: frozenset[Variable] | None) -> dict[Any, Expr]:
         """The reverse sweep, symbolically, over the equations that matter."""
         targets = self.leaves if wanted is None else self.leaves & wanted
-        leaves = {v: self._leaf(self.cotangent, v) for v in cotangents}
+        leaves: dict[Any, Expr] = {v: self._leaf(self.cotangent, v) for v in cotangents}
         if self.chained:
             # Without a choice every equation gets its multiplier, also one that depends on nothing outside.
             wrt = targets | self.definitions.keys() if wanted is None else targets

@@ -11,7 +11,7 @@ from ..analysis import BlockInfo
 from ..backends import Backend
 from ..equations import Equation
 from ..expr import Variable, variables_of
-from ..sparsity import TooDense, flat_values, jacobian_map
+from ..sparsity import TooDenseError, flat_values, jacobian_map
 from .products import Products
 from .values import Matrices, Values, add_columns, column, stack_columns, stack_rows, to_dense, unstack
 
@@ -71,7 +71,7 @@ class Run:
             return
         try:
             total = self._total(values, tuple(self.variables), sources)
-        except TooDense:
+        except TooDenseError:
             _each_direction(self, values, tangents, sources)
             return
         unstack(self.variables, total @ stack_rows([tangents[v] for v in sources]), tangents)
@@ -84,13 +84,13 @@ class Run:
             return
         try:
             total = self._total(values, targets, sources)
-        except TooDense:
+        except TooDenseError:
             _each_seed(self, values, cot, targets, wanted)
             return
         add_columns(cot, sources, stack_columns([cot[v] for v in targets]) @ total)
 
     def _total(self, values: Values, targets: tuple[Variable, ...], sources: tuple[Variable, ...]) -> Any:
-        """d(targets)/d(sources) through the run; may raise TooDense."""
+        """d(targets)/d(sources) through the run; may raise TooDenseError."""
         record = self._totals.get((targets, sources))
         if record is None:
             map_ = jacobian_map(targets, sources, self.definitions, budget=TOTAL_BUDGET)

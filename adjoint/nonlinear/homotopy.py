@@ -158,7 +158,7 @@ def _land(system: System, u: np.ndarray, tol: float, budget: Budget) -> tuple:
     point = (u, *evaluate(system, u))
     for _ in range(LANDINGS):
         u, r, J, s, worst = point
-        if worst <= tol or not worst < inf:
+        if worst <= tol or not worst < inf or not budget.left():
             break
         budget.spend()
         try:

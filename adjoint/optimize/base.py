@@ -151,7 +151,7 @@ def finish(reduced: Reduced, result: OptimizeResult) -> OptimizeResult:
 
 
 def _multipliers(reduced: Reduced, x: np.ndarray, solution: Solution) -> dict[str, Any]:
-    """The multipliers at the tightest distance at which the optimality conditions hold; methods end at different ones."""
+    """Multipliers with the activity that satisfies the optimality conditions best: methods end at different distances."""
     g = reduced.objective.jac(x)
     best: tuple[float, Any] | None = None
     for near in ACTIVE:
@@ -201,7 +201,7 @@ def _estimate(reduced: Reduced, x: np.ndarray, g: np.ndarray, distance: float) -
 
 
 def _by_name(reduced: Reduced, solution: Solution, by_label: dict[str, np.ndarray]) -> dict[str, Any]:
-    """All multipliers by one reverse sweep of f − Σ λ_c c; on the optimizer's variables it leaves those of their bounds."""
+    """All multipliers by one reverse sweep of f − Σ λ_c c; what is left on the variables belongs to their bounds."""
     problem = reduced.problem
     weights: dict[str, Any] = {problem.objective.name: 1.0}
     for label, value in by_label.items():

@@ -55,7 +55,8 @@ def solve_with_scipy(
         raise ModelError(f"method {method!r} takes no constraints; SLSQP, trust-constr, COBYLA and COBYQA do")
     if bounded and key not in BOUNDS:
         raise ModelError(
-            f"method {method!r} takes no bounds; L-BFGS-B, TNC, SLSQP, trust-constr, Nelder-Mead, Powell, COBYLA, COBYQA do"
+            f"method {method!r} takes no bounds; L-BFGS-B, TNC, SLSQP, trust-constr, Nelder-Mead, Powell, COBYLA and "
+            "COBYQA do"
         )
     x0 = reduced.start(start)
     keywords: dict[str, Any] = {"method": method, "options": dict(options or {}), "tol": tol, "callback": callback}

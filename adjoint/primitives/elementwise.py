@@ -435,8 +435,9 @@ absolute = elementwise(
 UFUNCS[np.fabs] = absolute
 relu = elementwise(
     "relu",
-    lambda x: np.where(np.real(x) > 0.0, x, x * 0.0),  # x·0 and not 0: NaN stays NaN
+    lambda x: np.maximum(x, 0.0),
     lambda y, x: BUILDERS[">"](x, 0.0),
+    complex_value=lambda z: np.where(np.real(z) > 0.0, z, np.where(np.isnan(z), z, 0.0)),
     kink=lambda y, x: BUILDERS["=="](x, 0.0),
 )
 maximum = elementwise(
@@ -464,7 +465,7 @@ for _name, _ufunc in (("floor", np.floor), ("ceil", np.ceil), ("rint", np.rint),
         (lambda u: lambda x: u(np.real(x)))(_ufunc),
         None,
         ufunc=_ufunc,
-        kink=(lambda n: lambda y, x: BUILDERS["=="](y, x if n != "rint" else x + 0.5))(_name),
+        kink=(lambda gap: lambda y, x: BUILDERS["=="](absolute(x - y), gap))(0.5 if _name == "rint" else 0.0),
     )
 
 

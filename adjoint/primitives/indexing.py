@@ -198,6 +198,8 @@ def _take_value(x: Array, index: Static) -> Array:
 
 def _scatter_value(x: Array, index: Static, shape: Shape) -> Array:
     flat, n = index.array.reshape(-1), math.prod(shape)
+    if not flat.size:  # bincount of nothing counts in integers
+        return np.zeros(shape)[()]
     if np.iscomplexobj(x):
         out = np.bincount(flat, x.real.reshape(-1), n) + 1j * np.bincount(flat, x.imag.reshape(-1), n)
     else:
@@ -397,7 +399,8 @@ def _cumsum_entries(args: Any, params: Any, k: int) -> Any:
     shape, axis = args[0].shape, params[0]
     n = shape[axis]
     lower_i, lower_j = np.tril_indices(n)
-    positions = np.moveaxis(np.arange(math.prod(shape)).reshape(shape), axis, 0).reshape(n, -1)
+    positions = np.moveaxis(np.arange(math.prod(shape)).reshape(shape), axis, 0)
+    positions = positions.reshape(n, math.prod(shape[:axis] + shape[axis + 1 :]))
     return positions[lower_i].ravel(), positions[lower_j].ravel(), None
 
 

@@ -114,9 +114,9 @@ def _tie(y: Expr, x: Expr, axes: tuple[int, ...]) -> Expr:
 
 def _extreme_continued(pick: Any) -> Any:
     def value(x: Array, axes: tuple[int, ...]) -> Array:
-        flat = np.moveaxis(x, axes, range(-len(axes), 0)).reshape(
-            tuple(s for i, s in enumerate(x.shape) if i not in axes) + (-1,)
-        )
+        kept = tuple(s for i, s in enumerate(x.shape) if i not in axes)
+        count = math.prod(x.shape[a] for a in axes)
+        flat = np.moveaxis(x, axes, range(-len(axes), 0)).reshape(*kept, count)
         return np.take_along_axis(flat, pick(flat.real, axis=-1)[..., None], axis=-1)[..., 0]
 
     return value

@@ -56,7 +56,13 @@ softplus = elementwise(
 _TWO_OVER_SQRT_PI = 2.0 / math.sqrt(math.pi)
 erf = elementwise("erf", sp.erf, lambda y, x: _TWO_OVER_SQRT_PI * exp(-square(x)), ufunc=sp.erf)
 erfc = elementwise("erfc", sp.erfc, lambda y, x: -_TWO_OVER_SQRT_PI * exp(-square(x)), ufunc=sp.erfc)
-gamma = elementwise("gamma", sp.gamma, lambda y, x: y * digamma(x), ufunc=sp.gamma)
+gamma = elementwise(
+    "gamma",
+    sp.gamma,
+    lambda y, x: y * digamma(x),
+    ufunc=sp.gamma,
+    complex_value=first_order(sp.gamma, lambda x: sp.gamma(x) * sp.digamma(x)),
+)
 gammaln = elementwise(
     "gammaln",
     sp.gammaln,
@@ -121,7 +127,7 @@ def _slope(x: Array, xp: Any, fp: Any) -> Array:
     k = np.searchsorted(xp, x, side="right") - 1
     inside = (k >= 0) & (k < len(xp) - 1)
     k = np.clip(k, 0, len(xp) - 2)
-    return np.where(inside, (fp[k + 1] - fp[k]) / (xp[k + 1] - xp[k]), x * 0.0)
+    return np.where(inside, (fp[k + 1] - fp[k]) / (xp[k + 1] - xp[k]), np.where(np.isnan(x), x, 0.0))
 
 
 _SLOPE = _register(Primitive("interp_slope", "elementwise", _slope, partials=(None,)))

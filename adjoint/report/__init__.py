@@ -1,0 +1,22 @@
+"""What the command line reads and shows: model files and values in; text, JSON, DOT and pictures out."""
+
+from __future__ import annotations
+
+from .dot import dot
+from .json_ import dumps, plain
+from .picture import draw_graph, draw_matrix
+from .tables import gradient_text, result_text, solution_text
+from .text import number, table
+
+__all__ = [
+    "dot",
+    "draw_graph",
+    "draw_matrix",
+    "dumps",
+    "gradient_text",
+    "number",
+    "plain",
+    "result_text",
+    "solution_text",
+    "table",
+]

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from ..analysis import BlockInfo
 from ..program import Program
+from .groups import INPUT, TINTS
 from .text import shape_text
 
 __all__ = ["dot"]
-
-TINTS = ("#fde7c8", "#d9efd5", "#e8dcf3", "#fbd9d9", "#d3ecec", "#f3efc4")  # one per cycle, in turn
 
 
 def quoted(text: str) -> str:
@@ -69,7 +68,7 @@ def dot(program: Program) -> str:
     return "\n".join([*lines, "}"])
 
 
-_INPUT = ('fillcolor="#dbe7f6"', "style=filled")
+_INPUT = (f'fillcolor="{INPUT}"', "style=filled")
 
 
 def _node(variable: object, output: bool, style: tuple[str, ...] = ()) -> str:

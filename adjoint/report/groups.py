@@ -15,6 +15,10 @@ __all__ = ["Group", "Grouped", "grouped"]
 
 MOST = 60  # nodes that a picture shows singly
 
+INPUT = "#dbe7f6"  # colour of inputs
+TINTS = ("#fde7c8", "#d9efd5", "#e8dcf3", "#fbd9d9", "#d3ecec", "#f3efc4")  # of cycles, in turn
+INKS = ("#b8690b", "#3c8031", "#7b52a8", "#b84a4a", "#25807f", "#8d7f12")  # and of their lines
+
 
 @dataclass(frozen=True)
 class Group:

@@ -46,7 +46,9 @@ def plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
     if isinstance(value, Mapping):
-        return {", ".join(map(str, k)) if isinstance(k, tuple) else str(k): plain(v) for k, v in value.items()}
+        return {
+            ", ".join(map(str, k)) if isinstance(k, tuple) else str(k): plain(v) for k, v in value.items()
+        }
     if isinstance(value, Iterable):
         return [plain(x) for x in value]
     return str(value)

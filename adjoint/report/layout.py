@@ -1,8 +1,8 @@
 """Where the groups of a picture stand: columns in the order of the dependencies, lines with few crossings.
 
 The layered method of Sugiyama, Tagawa & Toda (1981): longest-path columns; edges that pass columns get a place in
-each, those from one node together; the order within columns by barycentres, the best of some sweeps; heights by least squares, with the
-distances kept, which is an isotonic regression in each column.
+each, those from one node together; the order within columns by barycentres, the best of some sweeps; heights by
+least squares, with the distances kept, which is an isotonic regression in each column.
 """
 
 from __future__ import annotations
@@ -194,7 +194,9 @@ def _heights(stacks: Sequence[Sequence[Item]], links: tuple[Links, Links], sweep
                 continue
             wish = np.array([_middle(item, links) for item in stack])
             weight = np.array([1.0 + 3.0 * (item.group < 0) for item in stack])  # straight passages
-            apart = np.cumsum([0.0, *((a.height + b.height) / 2 + GAP for a, b in zip(stack, stack[1:], strict=False))])
+            apart = np.cumsum(
+                [0.0, *((a.height + b.height) / 2 + GAP for a, b in zip(stack, stack[1:], strict=False))]
+            )
             y = isotonic_regression(wish + apart, weights=weight, increasing=False).x - apart
             for item, value in zip(stack, y, strict=True):
                 item.y = float(value)

@@ -12,7 +12,9 @@ from ..problem import Problem
 
 __all__ = ["Entry", "active", "entries"]
 
-NEAR = 1e-6  # relative distance within which a bound counts as active
+NEAR = 1e-6  # relative distance within which a bound counts as active ...
+LEFT = 1e-4  # ... and where its multiplier is larger than ...
+MATTERS = 1e-6
 
 
 @dataclass(frozen=True)
@@ -27,19 +29,28 @@ class Entry:
     multiplier: Any
 
 
-def active(value: Any, lower: Any, upper: Any) -> Any:
+def active(value: Any, lower: Any, upper: Any, multiplier: Any = 0.0) -> Any:
     """Which bound a value lies on: "", "lower", "upper", or "equal" where both are the same; by element.
+
+    Where a multiplier says that the bound matters, a distance that barrier methods leave still counts as on it.
 
     >>> str(active(2.0, 2.0, 5.0)), str(active(3.0, 2.0, 5.0)), str(active(1.0, 1.0, 1.0))
     ('lower', '', 'equal')
     >>> active([0.0, 1.0], 0.0, 1.0).tolist()
     ['lower', 'upper']
+    >>> str(active(4.9999, 2.0, 5.0)), str(active(4.9999, 2.0, 5.0, multiplier=-3.0))
+    ('', 'upper')
     """
-    value, lower, upper = np.broadcast_arrays(np.asarray(value, dtype=float), lower, upper)
-    near = NEAR * np.maximum(1.0, np.abs(value))
+    value, lower, upper, multiplier = np.broadcast_arrays(
+        np.asarray(value, dtype=float), lower, upper, multiplier
+    )
+    distance = np.where(np.abs(multiplier) > MATTERS, LEFT, NEAR)
+    near = distance * np.maximum(1.0, np.abs(value))
     with np.errstate(invalid="ignore"):
         low, high = np.abs(value - lower) <= near, np.abs(value - upper) <= near
-    names = np.where(low & high, "equal", np.where(low, "lower", np.where(high, "upper", "")))
+    both = low & high & (lower == upper)
+    closer_low = np.abs(value - lower) <= np.abs(value - upper)
+    names = np.where(both, "equal", np.where(low & closer_low, "lower", np.where(high, "upper", "")))
     return names if names.shape else str(names)
 
 
@@ -59,7 +70,7 @@ def entries(problem: Problem, result: Any) -> tuple[list[Entry], list[Entry]]:
 
 
 def _entry(name: str, value: Any, lower: Any, upper: Any, multiplier: Any) -> Entry:
-    mark = "" if value is None else active(value, lower, upper)
+    mark = "" if value is None else active(value, lower, upper, 0.0 if multiplier is None else multiplier)
     return Entry(name, value, lower, upper, mark, multiplier)
 
 

@@ -11,16 +11,14 @@ import numpy as np
 
 from ..errors import ModelError
 from ..program import Program
-from .groups import Grouped, grouped
+from .groups import INKS, INPUT, TINTS, Grouped, grouped
 from .layout import ARC, ARCS, BOX, MARGIN, TITLE, Layout, Place, layered
 from .matrix import BlockMatrix, block_matrix
 from .text import plural, shorten
 
 __all__ = ["draw_graph", "draw_matrix", "is_available"]
 
-TINTS = ("#fde7c8", "#d9efd5", "#e8dcf3", "#fbd9d9", "#d3ecec", "#f3efc4")  # of cycles, in turn
-INKS = ("#b8690b", "#3c8031", "#7b52a8", "#b84a4a", "#25807f", "#8d7f12")  # their lines
-INPUT, LINE, INK = "#dbe7f6", "#7a8596", "#1f2933"
+LINE, INK = "#7a8596", "#1f2933"
 FONT = 9.0  # points
 EDGE = 0.3  # inches of paper around a drawing
 MOST_PIXELS = 8000
@@ -70,7 +68,9 @@ def draw_graph(program: Program, path: str | Path) -> None:
     graph = grouped(program)
     _figure(1, 1)
     widths = {
-        (i, k): _text_width(label) + 0.2 for i, g in enumerate(graph.groups) for k, label in enumerate(g.labels)
+        (i, k): _text_width(label) + 0.2
+        for i, g in enumerate(graph.groups)
+        for k, label in enumerate(g.labels)
     }
     where = layered(graph, widths)
     title = _graph_title(program, graph)
@@ -105,7 +105,11 @@ def _text(axes: Any, x: float, y: float, text: str, **options: Any) -> None:
 
 def _graph_title(program: Program, graph: Grouped) -> str:
     cycles = sum(b.kind == "cycle" for b in program.blocks())
-    counts = [plural(len(program.inputs), "input"), plural(len(program.unknowns), "unknown"), plural(cycles, "cycle")]
+    counts = [
+        plural(len(program.inputs), "input"),
+        plural(len(program.unknowns), "unknown"),
+        plural(cycles, "cycle"),
+    ]
     tail = ", drawn by blocks" if graph.condensed else ""
     return f"{shorten(program.name, 40)}: {', '.join(counts)}{tail}"
 
@@ -136,7 +140,9 @@ def _box(axes: Any, x: float, y: float, width: float, height: float, corner: flo
     from matplotlib.patches import FancyBboxPatch
 
     shape = f"round,pad=0,rounding_size={corner}"
-    axes.add_patch(FancyBboxPatch((x, y), width, height, boxstyle=shape, **{"linewidth": 0.9, "zorder": 3, **style}))
+    axes.add_patch(
+        FancyBboxPatch((x, y), width, height, boxstyle=shape, **{"linewidth": 0.9, "zorder": 3, **style})
+    )
 
 
 def _draw_groups(axes: Any, graph: Grouped, where: Layout) -> None:
@@ -148,11 +154,27 @@ def _draw_groups(axes: Any, graph: Grouped, where: Layout) -> None:
         if g.title:
             left, bottom, width, height = where.frames[i]
             _box(axes, left, bottom, width, height, 0.10, facecolor=TINTS[at], edgecolor=INKS[at], zorder=1)
-            _text(axes, left + width / 2, bottom + height - TITLE / 2 - 0.02, g.title, size=FONT - 1, color=INKS[at])
+            _text(
+                axes,
+                left + width / 2,
+                bottom + height - TITLE / 2 - 0.02,
+                g.title,
+                size=FONT - 1,
+                color=INKS[at],
+            )
         for k, (label, output) in enumerate(zip(g.labels, g.outputs, strict=True)):
             left, bottom, width, height = where.nodes[i, k]
             style = {"edgecolor": INK, "linewidth": 2.0} if output else {"edgecolor": line}
-            _box(axes, left, bottom, width, height, 0.02 if g.kind == "input" else 0.08, facecolor=fill, **style)
+            _box(
+                axes,
+                left,
+                bottom,
+                width,
+                height,
+                0.02 if g.kind == "input" else 0.08,
+                facecolor=fill,
+                **style,
+            )
             _text(axes, left + width / 2, bottom + height / 2, label)
 
 
@@ -185,17 +207,30 @@ def _arc(where: Layout, a: Place, b: Place, curve: Any) -> Any:
     side = x + width if sign > 0 else x
     frame = where.frames[a[0]]
     room = (frame[0] + frame[2] - side if sign > 0 else side - frame[0]) - MARGIN
-    reach = side + sign * min((ARCS + ARC * abs(a[1] - b[1])), room) * 4 / 3  # three quarters of it are reached
+    reach = (
+        side + sign * min((ARCS + ARC * abs(a[1] - b[1])), room) * 4 / 3
+    )  # three quarters of it are reached
     start, stop = y + BOX / 2 - 0.05 * sign, end + BOX / 2 + 0.05 * sign
     corners = [(side, start), (reach, start), (reach, stop), (side, stop)]
     return curve(corners, [curve.MOVETO, *[curve.CURVE4] * 3])
 
 
 def _arrow(axes: Any, path: Any, colour: str) -> None:
-    from matplotlib.patches import FancyArrowPatch
+    from matplotlib.patches import ArrowStyle, FancyArrowPatch
 
-    style = {"arrowstyle": "-|>,head_length=4,head_width=1.8", "mutation_scale": 1.0, "shrinkA": 0.0, "shrinkB": 0.0}
-    axes.add_patch(FancyArrowPatch(path=path, color=colour, linewidth=0.9, fill=True, zorder=2, **style))
+    head = ArrowStyle("-|>", head_length=4.0, head_width=1.8)
+    axes.add_patch(
+        FancyArrowPatch(
+            path=path,
+            arrowstyle=head,
+            mutation_scale=1.0,
+            shrinkA=0.0,
+            shrinkB=0.0,
+            color=colour,
+            lw=0.9,
+            zorder=2,
+        )
+    )
 
 
 # -- the matrix --------------------------------------------------------------------------------------------
@@ -217,7 +252,9 @@ def draw_matrix(program: Program, path: str | Path) -> None:
     ticks = [_ticks(spans, side / n) for spans in (matrix.equations, matrix.unknowns)]
     left, top = (EDGE + 0.15 + max((_text_width(t) for _, t in names), default=0.0) for names in ticks)
     what = "equation" if matrix.scalar else "array equation"
-    title = f"{shorten(program.name, 40)}: {plural(matrix.size, what)} in {plural(len(matrix.diagonal), 'block')}"
+    title = (
+        f"{shorten(program.name, 40)}: {plural(matrix.size, what)} in {plural(len(matrix.diagonal), 'block')}"
+    )
     keys = _matrix_keys(matrix)
     below = sum(_text_width(text) + 0.6 for _, text in keys)
     wide = max(left + side, _text_width(title, FONT + 3) + EDGE, below + EDGE) + EDGE
@@ -274,14 +311,41 @@ def _draw_entries(axes: Any, matrix: BlockMatrix, cell: float, origin: tuple[flo
         corner = (x0 + first * cell, y0 - (first + size) * cell)
         style = {"facecolor": TINTS[count % len(TINTS)], "edgecolor": ink[b], "linewidth": 0.9}
         axes.add_patch(Rectangle(corner, size * cell, size * cell, zorder=1, **style))
-    axes.add_patch(Rectangle((x0, y0 - n * cell), n * cell, n * cell, fill=False, edgecolor=LINE, linewidth=0.9, zorder=4))
+    axes.add_patch(
+        Rectangle(
+            (x0, y0 - n * cell), n * cell, n * cell, fill=False, edgecolor=LINE, linewidth=0.9, zorder=4
+        )
+    )
     if n == 0:
         return
-    mark = max(0.72 * cell, 0.012)
+    _draw_borders(axes, matrix, cell, origin)
+    mark = max(0.72 * cell, 0.018)
     squares = [
         Rectangle((x0 + (j + 0.5) * cell - mark / 2, y0 - (i + 0.5) * cell - mark / 2), mark, mark)
         for i, j in zip(matrix.rows.tolist(), matrix.cols.tolist(), strict=True)
     ]
     same = block_of[matrix.rows] == block_of[matrix.cols]
     colours = np.where(same, ink[block_of[matrix.rows]], LINE).tolist()
-    axes.add_collection(PatchCollection(squares, facecolors=colours, edgecolors="none", zorder=3, rasterized=len(squares) > 5000))
+    axes.add_collection(
+        PatchCollection(
+            squares, facecolors=colours, edgecolors="none", zorder=3, rasterized=len(squares) > 5000
+        )
+    )
+
+
+def _draw_borders(axes: Any, matrix: BlockMatrix, cell: float, origin: tuple[float, float]) -> None:
+    """Thin lines between arrays, where there are few."""
+    from matplotlib.collections import LineCollection
+
+    x0, y0 = origin
+    end = matrix.size * cell
+    lines = []
+    for spans, across in ((matrix.equations, True), (matrix.unknowns, False)):
+        if len(spans) > 60 or all(size == 1 for _, size, _ in spans):
+            continue
+        for first, _, _ in spans[1:]:
+            at = first * cell
+            lines.append(
+                [(x0, y0 - at), (x0 + end, y0 - at)] if across else [(x0 + at, y0), (x0 + at, y0 - end)]
+            )
+    axes.add_collection(LineCollection(lines, colors=LINE, linewidths=0.4, alpha=0.6, zorder=2))

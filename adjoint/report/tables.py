@@ -16,7 +16,9 @@ from .text import array_text, number, plural, shape_text, shorten, small, table
 __all__ = ["block_table", "gradient_text", "result_text", "solution_text", "value_table"]
 
 
-def value_table(named: Mapping[str, Any], titles: Sequence[str] = ("name", "value"), most: int | None = None) -> str:
+def value_table(
+    named: Mapping[str, Any], titles: Sequence[str] = ("name", "value"), most: int | None = None
+) -> str:
     """Names and values; arrays with their shape, smallest and largest element, and first values.
 
     >>> print(value_table({"a": 2.0, "b": [1.0, -4.0, 2.5, 0.0, 9.0]}))
@@ -50,7 +52,8 @@ def block_table(sol: Solution, most: int | None = None) -> str:
     y      explicit     1           0         0  evaluated
     """
     rows = [
-        [shorten(b.name), b.kind, str(b.size), str(b.iterations), small(b.residual), b.method] for b in sol.blocks
+        [shorten(b.name), b.kind, str(b.size), str(b.iterations), small(b.residual), b.method]
+        for b in sol.blocks
     ]
     return table(["block", "kind", "size", "iterations", "residual", "method"], rows, "llrrrl", most)
 
@@ -119,7 +122,7 @@ def result_text(problem: Problem, result: Any, method: str, most: int | None = N
     >>> print(result_text(problem, problem.solve(), "SLSQP"))
     parabola: minimize f by SLSQP
     Optimization terminated successfully
-    f = 1  (... iterations, ... solves)
+    f = 1  (1 iteration, 1 solve)
     <BLANKLINE>
     variable  value  lower  upper  active  multiplier
     x         2      2      5      lower   2

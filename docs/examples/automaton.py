@@ -4,12 +4,13 @@
     Z          = Σ_i forward_i ω_i                            weight of all accepted paths
     leaving_i  = 1 + Σ_{arcs i → j} w_ij leaving_j,  ≥ 1      weight of all paths that leave state i
 
-The multiplier of ``forward`` is the backward weight, so ∂Z/∂w_ij = forward_i backward_j comes from one adjoint solve.
+The multiplier of ``forward`` is the backward weight: ∂Z/∂w_ij = forward_i backward_j comes from one adjoint
+solve.
 
-The sum over the infinitely many paths exists only where the spectral radius of the weights is below 1. Where it is
-not, the equation of ``forward`` still has a solution, which is no sum of paths. ``leaving`` refuses it: for weights
-w ≥ 0 it has a solution ≥ 1 if and only if the spectral radius is below 1 (Berman & Plemmons 1994, *Nonnegative
-Matrices in the Mathematical Sciences*, chapter 6, condition I27).
+The sum over the infinitely many paths exists only where the spectral radius of the weights is below 1. Where
+it is not, the equation of ``forward`` still has a solution, which is no sum of paths. ``leaving`` refuses it:
+for weights w ≥ 0 it has a solution ≥ 1 if and only if the spectral radius is below 1 (Berman & Plemmons 1994,
+*Nonnegative Matrices in the Mathematical Sciences*, chapter 6, condition I27).
 
 Eisner 2002, "Parameter estimation for probabilistic finite-state transducers".
 """
@@ -29,7 +30,10 @@ class DivergentError(ValueError):
 
 
 def model(
-    source: Any = (0, 0, 1, 1), target: Any = (0, 1, 0, 1), weights: Any = (0.2, 0.3, 0.4, 0.1), final: Any = (0, 1)
+    source: Any = (0, 0, 1, 1),
+    target: Any = (0, 1, 0, 1),
+    weights: Any = (0.2, 0.3, 0.4, 0.1),
+    final: Any = (0, 1),
 ) -> adj.Program:
     """An automaton by its arcs and the final weights ω of its states; it starts in state 0."""
     source, target = np.asarray(source), np.asarray(target)
@@ -51,20 +55,22 @@ def path_sum(m: adj.Program, weights: Any = None) -> adj.Solution:
     """Solve an automaton, or refuse weights whose sum over all paths does not exist."""
     w = m.inputs[m["w"]] if weights is None else np.asarray(weights)
     if np.any(w < 0):
-        raise DivergentError(f"arc {int(np.argmin(w))} has the weight {np.min(w)}; weights must not be negative")
+        raise DivergentError(
+            f"arc {int(np.argmin(w))} has the weight {np.min(w)}; weights must not be negative"
+        )
     with warnings.catch_warnings():
         warnings.simplefilter("error", adj.SingularWarning)
         try:
             return m.solve(w=w)
         except (adj.ConvergenceError, adj.SingularWarning) as error:
             raise DivergentError(
-                "the weights have a spectral radius of 1 or more: longer and longer paths do not weigh less and less, "
-                "and the sum over all of them does not exist. Scale the weights down."
+                "the weights have a spectral radius of 1 or more: longer paths do not weigh less and less, "
+                "and the sum over all paths does not exist. Scale the weights down."
             ) from error
 
 
 def ring(states: int = 10_000, weight: float = 0.9) -> adj.Program:
-    """One cycle through all states; accepted everywhere: Z = 1 / (1 − weight), whatever the number of states."""
+    """One cycle through all states, accepted everywhere: Z = 1 / (1 − weight), for any number of states."""
     here = np.arange(states)
     return model(here, (here + 1) % states, np.full(states, weight), final=np.ones(states))
 

@@ -20,14 +20,17 @@ LENGTH, WIDTH, YOUNG, VOLUME = 1.0, 0.1, 1.0, 0.01
 def element_stiffness(length: float) -> np.ndarray:
     """The stiffness matrix of a beam element of unit bending stiffness E I."""
     a = length
-    return np.array(
-        [
-            [12.0, 6 * a, -12.0, 6 * a],
-            [6 * a, 4 * a**2, -6 * a, 2 * a**2],
-            [-12.0, -6 * a, 12.0, -6 * a],
-            [6 * a, 2 * a**2, -6 * a, 4 * a**2],
-        ]
-    ) / a**3
+    return (
+        np.array(
+            [
+                [12.0, 6 * a, -12.0, 6 * a],
+                [6 * a, 4 * a**2, -6 * a, 2 * a**2],
+                [-12.0, -6 * a, 12.0, -6 * a],
+                [6 * a, 2 * a**2, -6 * a, 4 * a**2],
+            ]
+        )
+        / a**3
+    )
 
 
 def model(elements: int = 50) -> adj.Program:
@@ -68,8 +71,8 @@ def main() -> None:
     print(f"uniform height: compliance {start['compliance']:.6f}")
     result = problem().solve(method="SLSQP", options={"maxiter": 300, "ftol": 1e-9})
     sol = result.solution
-    print(f"optimum after {result.nit} iterations: compliance {sol['compliance']:.6f}, volume {sol['volume']:.9f}")
-    print(f"  h at the clamp {sol['h'][0]:.8f}, at the tip {sol['h'][-1]:.8f}")
+    print(f"optimum after {result.nit} iterations: compliance {sol['compliance']:.6f}")
+    print(f"  volume {sol['volume']:.9f}, h at the clamp {sol['h'][0]:.8f}, at the tip {sol['h'][-1]:.8f}")
 
 
 if __name__ == "__main__":

@@ -30,7 +30,9 @@ def model() -> adj.Program:
 
 def main() -> None:
     sol = model().solve()
-    print(f"V1 = {sol['V1']:.9f} V, V2 = {sol['V2']:.9f} V, diode current {1e3 * sol['diode_current']:.6f} mA")
+    print(
+        f"V1 = {sol['V1']:.9f} V, V2 = {sol['V2']:.9f} V, diode current {1e3 * sol['diode_current']:.6f} mA"
+    )
     (cycle,) = [b for b in sol.blocks if b.kind == "cycle"]
     print(f"solved by {cycle.method} in {cycle.iterations} iterations from V2 = 1e-3 V")
     for (of, wrt), value in sol.jacobian(["V1", "V2"], wrt=["I", "R1", "R2"]).items():

@@ -1,6 +1,6 @@
 """A stirred-tank reactor: the space velocity that makes the most of the intermediate product B.
 
-Reactions A → B → C and 2 A → D; sv is the feed rate per volume, ca, cb, cc, cd the concentrations at the outlet.
+Reactions A → B → C and 2 A → D; sv: feed rate per volume; ca, cb, cc, cd: concentrations at the outlet.
 
     0 = sv caf − (sv + k1) ca − 2 k3 ca²         0 = k2 cb − sv cc
     0 = k1 ca − (sv + k2) cb                     0 = k3 ca² − sv cd

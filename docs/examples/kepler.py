@@ -1,6 +1,6 @@
 """Kepler's equation: where a planet is on its ellipse at a given time, for one time or for many at once.
 
-    E − e sin E = M          M the mean anomaly (time, as an angle), e the eccentricity, E the eccentric anomaly
+E − e sin E = M          M the mean anomaly (time, as an angle), e the eccentricity, E the eccentric anomaly
 """
 
 from __future__ import annotations
@@ -9,8 +9,10 @@ import numpy as np
 
 import adjoint as adj
 
+EXAMPLE = np.radians(85.0)
 
-def model(mean_anomaly: float | np.ndarray = np.radians(85.0), eccentricity: float = 0.6) -> adj.Program:
+
+def model(mean_anomaly: float | np.ndarray = EXAMPLE, eccentricity: float = 0.6) -> adj.Program:
     """The equation for one anomaly, or elementwise for an array of them (radians)."""
     m = adj.Program("kepler")
     M, e = m.input("M", mean_anomaly), m.input("e", eccentricity)

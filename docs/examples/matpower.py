@@ -5,9 +5,9 @@
         1   3   0   0   0   0   1   1.06   0   0   1   1.06   0.94;
     ];
 
-Only literal values are read. A case that computes (unit conversions at its end, say) is refused, with the line, since
-numbers before the computation would be wrong without a word. The columns are described in MATPOWER's manual, appendix
-B: https://matpower.org/docs/MATPOWER-manual.pdf
+Only literal values are read. A case that computes (unit conversions at its end, say) is refused, with the
+line, since numbers before the computation would be wrong without a word. The columns are described in
+MATPOWER's manual, appendix B: https://matpower.org/docs/MATPOWER-manual.pdf
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ def parse_case(text: str, where: str = "case") -> Case:
     return _checked(name, fields, where)
 
 
-def from_pypower(case: Mapping[str, Any]) -> Case:
+def from_pypower(case: Mapping[str, Any], name: str = "case") -> Case:
     """The case in a PYPOWER dictionary (``pypower.api.case14()``, say)."""
     missing = [key for key in ("baseMVA", "bus", "gen", "branch") if key not in case]
     if missing:
@@ -106,11 +106,11 @@ def from_pypower(case: Mapping[str, Any]) -> Case:
     for key in ("baseMVA", "bus", "gen", "branch", "gencost"):
         if case.get(key) is not None:
             value = np.array(case[key], dtype=float)
-            fields[key] = Field(value if value.ndim else float(value), None, ())
-    return _checked("case", fields, "PYPOWER case")
+            fields[key] = Field(value if value.ndim else float(value), None)
+    return _checked(name, fields, name)
 
 
-# -- reading text ----------------------------------------------------------------------------------------------
+# -- reading text --------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ class Field:
 
     value: Any
     line: int | None
-    rows: Sequence[int]
+    rows: Sequence[int] = ()
 
 
 BLOCK_COMMENT = re.compile(r"^[ \t]*%\{[ \t]*\n.*?^[ \t]*%\}[ \t]*$", re.MULTILINE | re.DOTALL)
@@ -139,7 +139,7 @@ class _Reader:
     def __init__(self, text: str, where: str) -> None:
         text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").replace("\v", " ")
         text = BLOCK_COMMENT.sub(lambda m: "\n" * m[0].count("\n"), text)
-        # A continued line stays one line of the text: a vertical tab stands for the line break, and is counted.
+        # A continued line becomes one line of the text, where a vertical tab counts as the line break.
         self.text = LAYOUT.sub(lambda m: m[1] or ("\v" if m[2] else ""), text)
         self.where = where
         self.counted = (0, 1)  # a position and its line
@@ -160,7 +160,7 @@ class _Reader:
         at = GAP.match(self.text).end()
         while at < len(self.text):
             if match := HEADER.match(self.text, at):
-                found["function"] = Field(match[1], self.line(at), ())
+                found["function"] = Field(match[1], self.line(at))
                 at = match.end()
             elif match := END.match(self.text, at):
                 at = match.end()
@@ -172,7 +172,9 @@ class _Reader:
                     raise self.error(f"mpc.{match[1]} is computed; only literal values are read", at)
             else:
                 words = self.text[at : at + 60].split("\n")[0]
-                raise self.error(f"{words!r} is not an assignment of a literal value to a field (mpc.name = ...)", at)
+                raise self.error(
+                    f"{words!r} is not an assignment of a literal value to a field (mpc.name = ...)", at
+                )
             at = GAP.match(self.text, at).end()
         return found
 
@@ -188,13 +190,13 @@ class _Reader:
             match = CELL.match(self.text, at)
             if match is None:
                 raise self.error(f"the list mpc.{name} is not closed", at)
-            return Field(None, line, ()), match.end()
+            return Field(None, line), match.end()
         match = SCALAR.match(self.text, at)
         if match is None:
             raise self.error(f"mpc.{name} has no value", at)
         if match[3] is None:
-            return Field(match[1] if match[2] is None else match[2], line, ()), match.end()
-        return Field(self.number(match[3], name, line), line, ()), match.end()
+            return Field(match[1] if match[2] is None else match[2], line), match.end()
+        return Field(self.number(match[3], name, line), line), match.end()
 
     def number(self, word: str, name: str, line: int) -> float:
         if not NUMBER.fullmatch(word):
@@ -211,7 +213,9 @@ class _Reader:
                 if not words:
                     continue
                 if "=" in part:
-                    raise CaseError(f"the matrix mpc.{name} is not closed before {part.strip()!r}", self.where, line)
+                    raise CaseError(
+                        f"the matrix mpc.{name} is not closed before {part.strip()!r}", self.where, line
+                    )
                 row = [self.number(w, name, line) for w in words]
                 if rows and len(row) != len(rows[0]):
                     message = f"a row of mpc.{name} has {len(row)} columns, the first one has {len(rows[0])}"
@@ -222,7 +226,7 @@ class _Reader:
         return np.array(rows).reshape(len(rows), -1), lines
 
 
-# -- checking --------------------------------------------------------------------------------------------------
+# -- checking ------------------------------------------------------------------------------------------
 
 
 class _Table:
@@ -234,7 +238,9 @@ class _Table:
         if not isinstance(matrix, np.ndarray) or matrix.ndim != 2 or matrix.shape[0] == 0:
             raise CaseError(f"mpc.{name} is not a matrix with rows", where, field.line)
         if matrix.shape[1] < columns:
-            raise CaseError(f"mpc.{name} has {matrix.shape[1]} columns, expected at least {columns}", where, field.line)
+            raise CaseError(
+                f"mpc.{name} has {matrix.shape[1]} columns, expected at least {columns}", where, field.line
+            )
         self.matrix = matrix
 
     def refuse(self, bad: np.ndarray, message: str) -> None:
@@ -261,21 +267,26 @@ def _checked(name: str, fields: Mapping[str, Field], where: str) -> Case:
     first = np.zeros(number.size, dtype=bool)
     first[np.unique(number, return_index=True)[1]] = True
     bus.refuse(~first, "bus {} is there already")
-    bus.refuse(~np.isin(bus.matrix[:, Bus.TYPE], (PQ, PV, REFERENCE, ISOLATED)), "the type of bus {} is not 1, 2, 3 or 4")
+    kinds = (PQ, PV, REFERENCE, ISOLATED)
+    bus.refuse(~np.isin(bus.matrix[:, Bus.TYPE], kinds), "the type of bus {} is not 1, 2, 3 or 4")
     bus.finite(Bus.PD, Bus.QD, Bus.GS, Bus.BS, Bus.VM, Bus.VA)
 
     gen = _Table("gen", fields["gen"], len(Gen), where)
     gen.refuse(~np.isin(gen.matrix[:, Gen.BUS], number), "there is no bus {}")
     gen.finite(Gen.PG, Gen.QG, Gen.VG, Gen.STATUS)
-    gen.refuse((gen.matrix[:, Gen.STATUS] > 0) & (gen.matrix[:, Gen.VG] <= 0), "the voltage set point at bus {} is not positive")
+    running = gen.matrix[:, Gen.STATUS] > 0
+    gen.refuse(running & (gen.matrix[:, Gen.VG] <= 0), "the voltage set point at bus {} is not positive")
 
     branch = _Table("branch", fields["branch"], len(Branch), where)
     for column in (Branch.FROM, Branch.TO):
-        branch.refuse(~np.isin(branch.matrix[:, column], number), f"{column.name} names no bus (a branch from bus {{}})")
+        message = f"{column.name} names no bus (a branch from bus {{}})"
+        branch.refuse(~np.isin(branch.matrix[:, column], number), message)
     branch.finite(Branch.R, Branch.X, Branch.B, Branch.TAP, Branch.SHIFT, Branch.STATUS)
     shorted = (branch.matrix[:, Branch.R] == 0) & (branch.matrix[:, Branch.X] == 0)
     branch.refuse(shorted & (branch.matrix[:, Branch.STATUS] > 0), "a branch from bus {} has no impedance")
-    branch.refuse(branch.matrix[:, Branch.FROM] == branch.matrix[:, Branch.TO], "a branch joins bus {} to itself")
+    branch.refuse(
+        branch.matrix[:, Branch.FROM] == branch.matrix[:, Branch.TO], "a branch joins bus {} to itself"
+    )
 
     gencost = _Table("gencost", fields["gencost"], 5, where).matrix if "gencost" in fields else None
     return Case(name, base.value, bus.matrix, gen.matrix, branch.matrix, gencost)

@@ -3,8 +3,8 @@
     v = r + γ P v                v_i: expected discounted reward from state i on
     J = μ·v                      μ: where the process starts
 
-One adjoint solve gives how J depends on everything: d = (I − γ Pᵀ)⁻¹ μ is the discounted number of visits to each
-state, and ∂J/∂r = d, ∂J/∂P = γ d vᵀ, ∂J/∂γ = d·P v.
+One adjoint solve gives how J depends on everything: d = (I − γ Pᵀ)⁻¹ μ is the discounted number of visits to
+each state, and ∂J/∂r = d, ∂J/∂P = γ d vᵀ, ∂J/∂γ = d·P v.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import adjoint as adj
 
 
 def model(P: Any = None, rewards: Any = None, gamma: float = 0.9, start: Any = None) -> adj.Program:
-    """The value of every state, and J. A dense P is an input of the model; a sparse one is a constant of it."""
+    """The value of every state, and J. A dense P is an input of the model, a sparse one a constant of it."""
     if P is None:
         P, rewards = np.array([[0.5, 0.5], [0.2, 0.8]]), np.array([1.0, 0.0])
     n = len(rewards)
@@ -48,7 +48,9 @@ def grid_world(side: int = 100, slip: float = 0.1) -> tuple[sp.csr_array, np.nda
     here = np.arange(side * side)
     P = sp.csr_array((side * side, side * side))
     for target, chance in ((ahead, 1 - 2 * slip), (left, slip), (right, slip)):
-        P = P + sp.csr_array((np.where(goal, 0.0, chance), (here, target)), shape=P.shape)  # the goal ends the walk
+        P = P + sp.csr_array(
+            (np.where(goal, 0.0, chance), (here, target)), shape=P.shape
+        )  # the goal ends the walk
     hole = (row * 7 + col * 3) % 41 == 20
     return P, np.where(goal, 100.0, np.where(hole, -1.0, 0.0))
 

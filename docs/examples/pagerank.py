@@ -65,7 +65,7 @@ def main() -> None:
 
     web = model(directory()).solve()
     rank, slope = web["rank"], web.jvp({"damping": 1.0}, of="rank")["rank"]
-    print(f"web of {rank.size} pages: ranks add up to {rank.sum():.12f}, {100 * web['stuck']:.2f} % on dead ends")
+    print(f"web of {rank.size} pages: ranks add up to {rank.sum():.12f}, dead ends hold {web['stuck']:.6f}")
     top = int(np.argmax(rank))
     print(f"  page {top}: rank {rank[top]:.9f}, d rank/d damping = {slope[top]: .9f}")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -316,7 +316,7 @@ def powell_singular(n: int = 4) -> Problem:
 
 def extended_powell() -> Problem:
     """Ten of them side by side."""
-    return powell_singular(40)
+    return replace(powell_singular(40), name="extended powell")
 
 
 def trigonometric(start: Any = None) -> Problem:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import inf
+from typing import Any
 
 import numpy as np
 
@@ -38,7 +39,7 @@ def iterate_map(
     u0: np.ndarray,
     options: Options,
     method: str,
-    image_of: Callable[[np.ndarray], np.ndarray],
+    image_of: Callable[[np.ndarray], Any],
     next_iterate: Callable[[np.ndarray, np.ndarray], np.ndarray],
 ) -> Outcome:
     """Iterate ``u <- next_iterate(u, G(u))`` until the convergence rule holds.

@@ -1,0 +1,355 @@
+"""Optima from the test suites of other packages, by the problem's door: values, multipliers, sensitivities."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import adjoint as adj
+
+# -- Sellar's problem --------------------------------------------------------------------------------------
+
+
+def sellar(gemseo: bool) -> adj.Program:
+    """OpenMDAO's form, or GEMSEO's, whose y1 is the square root of the other's."""
+    m = adj.Program("sellar")
+    z1, z2, x = m.input("z1", 5.0), m.input("z2", 2.0), m.input("x", 1.0)
+    y1, y2 = m.unknown("y1", 1.0), m.unknown("y2", 1.0)
+    right = z1**2 + z2 + x - 0.2 * y2
+    m.define(y1, np.sqrt(right) if gemseo else right)
+    m.define(y2, (y1 if gemseo else np.sqrt(y1)) + z1 + z2)
+    square = m.define("square", y1**2 if gemseo else 1.0 * y1)
+    m.define("f", x**2 + z2 + square + np.exp(-y2))
+    return m
+
+
+def sellar_problem(gemseo: bool = False) -> adj.Problem:
+    m = sellar(gemseo)
+    return adj.Problem(
+        m,
+        minimize="f",
+        over={"z1": (-10, 10), "z2": (0, 10), "x": (0, 10)},
+        subject_to={"con1": m["square"] >= 3.16, "con2": m["y2"] <= 24.0},
+    )
+
+
+@pytest.mark.parametrize("gemseo", [False, True], ids=["openmdao", "gemseo"])
+@pytest.mark.parametrize("method", ["SLSQP", "trust-constr"])
+def test_sellar_optimum(method: str, gemseo: bool) -> None:
+    """f = 3.18339395, z1 = 1.97763888, z2 = x = 0, y1 = 3.16 (√3.16 = 1.77763888), y2 = 3.75527777."""
+    options = {"SLSQP": {"ftol": 1e-14}, "trust-constr": {"gtol": 1e-10, "xtol": 1e-12, "barrier_tol": 1e-12}}
+    result = sellar_problem(gemseo).solve(method=method, options=options[method])
+    atol = 6e-9 if method == "SLSQP" else 1e-6  # a barrier method ends inside the bounds
+    assert result.fun == pytest.approx(3.18339395, abs=atol)
+    sol = result.solution
+    assert sol["y1"] == pytest.approx(np.sqrt(3.16) if gemseo else 3.16, abs=atol)
+    assert sol["y2"] == pytest.approx(3.75527777, abs=atol)
+    np.testing.assert_allclose([sol["z1"], sol["z2"], sol["x"]], [1.97763888, 0.0, 0.0], atol=atol)
+
+
+def test_sellar_multipliers_at_the_optimum() -> None:
+    """λ of con1: the change of the optimum per unit added to 3.16."""
+    result = sellar_problem().solve(method="SLSQP", options={"ftol": 1e-14})
+    h = 1e-4
+    optima = []
+    for bound in (3.16 + h, 3.16 - h):
+        m = sellar(False)
+        problem = adj.Problem(
+            m, minimize="f", over={"z1": (-10, 10), "z2": (0, 10), "x": (0, 10)}, subject_to=[m["y1"] >= bound]
+        )
+        optima.append(problem.solve(method="SLSQP", options={"ftol": 1e-14}).fun)
+    assert result.multipliers["con1"] == pytest.approx((optima[0] - optima[1]) / (2.0 * h), rel=1e-6)
+    assert result.multipliers["con2"] == 0.0
+    assert result.multipliers["x"] > 0.0  # the lower bound of x is active: raising it raises f
+
+
+def test_sellar_optimum_of_the_reference(data: Path) -> None:
+    reference = json.loads((data / "mdo_coupled" / "problems.json").read_text())["sellar"]["optimum_casadi_ipopt"]
+    result = sellar_problem().solve(method="SLSQP", options={"ftol": 1e-14})
+    assert result.fun == pytest.approx(reference["obj"], abs=5e-9)  # IPOPT relaxes bounds by 1e-8
+    lam = reference["lam_g_casadi_sign(gradf+J^T lam=0)"]
+    assert result.multipliers["con1"] == pytest.approx(lam[2], abs=1e-6)
+    # the coupling equations: CasADi's constraints are y1 − rhs1, y2 − rhs2 with the opposite sign of λ
+    assert result.multipliers["y1"] == pytest.approx(-lam[0], abs=1e-6)
+    assert result.multipliers["y2"] == pytest.approx(-lam[1], abs=1e-6)
+
+
+# -- Hohmann transfer with a plane change (OpenMDAO, test_examples/test_hohmann_transfer.py) ---------------
+
+
+def hohmann() -> adj.Program:
+    """From a circular orbit of 6778 km to one of 42164 km; both burns turn the plane."""
+    m = adj.Program("hohmann")
+    mu, r1, r2 = m.input("mu", 398600.4418), m.input("r1", 6778.0), m.input("r2", 42164.0)
+    dinc1, dinc2 = m.input("dinc1", 0.0), m.input("dinc2", 28.5)
+    a = m.define("a", (r1 + r2) / 2.0)
+    e = m.define("e", (a - r1) / a)
+    momentum = m.define("h", np.sqrt(mu * a * (1.0 - e**2)))
+    v1, v2 = m.define("v1", np.sqrt(mu / r1)), m.define("v2", np.sqrt(mu / r2))
+    for k, v, w, dinc in ((1, v1, momentum / r1, dinc1), (2, v2, momentum / r2, dinc2)):
+        m.define(f"dv{k}", np.sqrt(v**2 + w**2 - 2.0 * v * w * np.cos(np.radians(dinc))))
+    m.define("delta_v", m["dv1"] + m["dv2"])
+    return m
+
+
+def test_hohmann_start() -> None:
+    assert hohmann().solve()["delta_v"] == pytest.approx(4.221581425832, abs=5e-13)
+
+
+@pytest.mark.parametrize("method", ["SLSQP", "trust-constr"])
+def test_hohmann_optimum(method: str) -> None:
+    m = hohmann()
+    problem = adj.Problem(
+        m,
+        minimize="delta_v",
+        over={"dinc1": (0.0, 28.5), "dinc2": (0.0, 28.5)},
+        subject_to={"total": m["dinc1"] + m["dinc2"] == 28.5},
+    )
+    options = {"SLSQP": {"ftol": 1e-15}, "trust-constr": {"gtol": 1e-10, "xtol": 1e-12, "barrier_tol": 1e-10}}
+    result = problem.solve(method=method, options=options[method])
+    assert result.fun == pytest.approx(4.196343770200, abs=1e-11)
+    # the optimum is flat: f to 1e-15 gives the angles to about 1e-6 degrees
+    np.testing.assert_allclose(result.x, [2.23108979, 26.26891021], atol=2e-6)
+    slope = result.solution.gradient("delta_v")
+    assert slope["dinc1"] == pytest.approx(slope["dinc2"], abs=1e-8)
+    assert result.multipliers["total"] == pytest.approx(slope["dinc1"], abs=1e-8)
+
+
+# -- Betz's limit (OpenMDAO, test_examples/test_betz_limit.py) ---------------------------------------------
+
+
+def betz() -> adj.Program:
+    """An actuator disc: C_t = 4a(1 − a), C_p = C_t(1 − a), and the power."""
+    m = adj.Program("betz")
+    a, area = m.input("a", 0.5), m.input("area", 10.0)
+    rho, wind = m.input("rho", 1.225), m.input("wind", 10.0)
+    thrust = m.define("Ct", 4.0 * a * (1.0 - a))
+    cp = m.define("Cp", thrust * (1.0 - a))
+    m.define("power", cp * 0.5 * rho * area * wind**3)
+    return m
+
+
+def test_betz_limit() -> None:
+    problem = adj.Problem(betz(), maximize="Cp", over={"a": (0.0, 1.0), "area": (0.0, 1.0)})
+    result = problem.solve(method="SLSQP", options={"ftol": 1e-15})
+    assert result.solution["a"] == pytest.approx(1.0 / 3.0, abs=1e-7)
+    assert result.fun == pytest.approx(0.592592592593, abs=5e-13)
+    assert result.fun == pytest.approx(16.0 / 27.0, rel=1e-13)
+
+
+def test_betz_power_takes_the_largest_area() -> None:
+    problem = adj.Problem(betz(), maximize="power", over={"a": (0.0, 1.0), "area": (0.0, 1.0)})
+    result = problem.solve(method="SLSQP", options={"ftol": 1e-12})
+    assert result.solution["area"] == pytest.approx(1.0, abs=1e-9)
+    assert result.solution["a"] == pytest.approx(1.0 / 3.0, abs=1e-5)
+
+
+# -- a cantilever of 50 elements (OpenMDAO, test_examples/beam_optimization) -------------------------------
+
+ELEMENTS, WIDTH, VOLUME = 50, 0.1, 0.01
+LENGTH = 1.0 / ELEMENTS
+DOFS = 2 * (np.arange(ELEMENTS)[:, None]) + np.arange(4)  # of each element: deflection and slope at its two ends
+
+
+def element_stiffness() -> np.ndarray:
+    """Of an Euler–Bernoulli element of unit bending stiffness."""
+    L = LENGTH
+    return np.array(
+        [
+            [12.0, 6.0 * L, -12.0, 6.0 * L],
+            [6.0 * L, 4.0 * L**2, -6.0 * L, 2.0 * L**2],
+            [-12.0, -6.0 * L, 12.0, -6.0 * L],
+            [6.0 * L, 2.0 * L**2, -6.0 * L, 4.0 * L**2],
+        ]
+    ) / (L**3)
+
+
+def beam(dense: bool = False) -> adj.Program:
+    """K(h) d = force: a sparse block of 100 implicit equations, or ``np.linalg.solve`` inside an explicit program."""
+    m = adj.Program("beam")
+    h = m.input("h", np.full(ELEMENTS, VOLUME / WIDTH))
+    inertia = m.define("inertia", WIDTH * h**3 / 12.0)
+    n = 2 * ELEMENTS
+    force = np.zeros(n)
+    force[-2] = -1.0
+    if dense:
+        rows, columns = np.repeat(DOFS, 4, axis=1), np.tile(DOFS, (1, 4))
+        entries = inertia[:, None] * element_stiffness().ravel()
+        K = adj.scatter_add((n + 2, n + 2), (rows, columns), entries)
+        d = m.define("d", np.linalg.solve(K[2:, 2:], force))
+    else:
+        d = m.unknown("d", np.zeros(n))
+        ends = np.concatenate([np.zeros(2), d])[DOFS]
+        loads = inertia[:, None] * (ends @ element_stiffness())
+        m.constrain(adj.scatter_add((n + 2,), DOFS, loads)[2:] == force, name="equilibrium")
+    m.define("compliance", force @ d)
+    m.define("volume", np.sum(h) * WIDTH * LENGTH)
+    return m
+
+
+@pytest.mark.parametrize("dense", [False, True], ids=["sparse block", "dense solve"])
+def test_uniform_beam(dense: bool) -> None:
+    """The tip deflection of a uniform cantilever, F L³/(3 E I), is exact with these elements."""
+    m = beam(dense)
+    sol = m.solve()
+    inertia = WIDTH * 0.1**3 / 12.0
+    assert sol["d"][-2] == pytest.approx(-1.0 / (3.0 * inertia), rel=1e-9)
+    # self-adjoint: λ of the equilibrium is d, and ∂compliance/∂h_e = −(∂I/∂h) d_eᵀ K_e d_e
+    d = np.concatenate([[0.0, 0.0], sol["d"]])[DOFS]
+    exact = -WIDTH * 0.1**2 / 4.0 * np.einsum("ei,ij,ej->e", d, element_stiffness(), d)
+    np.testing.assert_allclose(sol.gradient("compliance", wrt="h"), exact, rtol=1e-8)
+
+
+def test_beam_block_is_sparse() -> None:
+    """Block-tridiagonal: at most 6 unknowns in each of the 100 equations."""
+    m = beam()
+    (cycle,) = [b for b in m.blocks() if b.kind == "cycle"]
+    assert cycle.size == 100
+    sol = m.solve()
+    K = m.lagrangian("compliance").kkt(sol, sol.multipliers("compliance"))
+    assert K.nnz < 50 * 100
+
+
+def beam_optimum(m: adj.Program) -> adj.Solution:
+    """Compliance in units of 1e4 and thickness, as SLSQP works on what it is given."""
+    m.define("objective", m["compliance"] * 1e-4)
+    problem = adj.Problem(
+        m,
+        minimize="objective",
+        over={"h": (0.01, 10.0)},
+        subject_to={"volume_limit": m["volume"] * (1.0 / VOLUME) == 1.0},
+    )
+    result = problem.solve(method="SLSQP", options={"ftol": 1e-13, "maxiter": 500})
+    assert result.success
+    return result
+
+
+@pytest.mark.parametrize("dense", [False, True], ids=["sparse block", "dense solve"])
+def test_beam_optimum(dense: bool, data: Path) -> None:
+    reference = json.loads((data / "mdo_coupled" / "problems.json").read_text())["openmdao_beam"]
+    result = beam_optimum(beam(dense))
+    sol = result.solution
+    assert sol["compliance"] == pytest.approx(23762.1536769, rel=1e-9)
+    np.testing.assert_allclose(sol["h"], reference["casadi_ipopt"]["h"], atol=2e-5)
+    np.testing.assert_allclose(sol["h"], reference["openmdao_reference_h"], atol=2e-5)
+    # the multiplier of the volume, in units of the scaled problem
+    price = result.multipliers["volume_limit"] * 1e4 / VOLUME
+    assert price == pytest.approx(reference["casadi_ipopt"]["d_compliance_d_volume"], rel=1e-5)
+
+
+def test_beam_optimum_ends() -> None:
+    """h[0] = 0.14915754 and h[49] = 0.01610863; the thickness follows a square root to the tip."""
+    h = beam_optimum(beam()).solution["h"]
+    assert h[0] == pytest.approx(0.14915754, abs=2e-5)
+    assert h[49] == pytest.approx(0.01610863, abs=2e-5)
+    assert (np.diff(h) < 0.0).all()
+
+
+# -- a stirred-tank reactor (Pyomo, pynumero/examples/external_grey_box/react_example) ---------------------
+
+
+def reactor() -> adj.Program:
+    """A → B → C and 2A → D in a flow of space velocity sv."""
+    m = adj.Program("reactor")
+    sv, feed = m.input("sv", 5.0), m.input("caf", 10000.0)
+    k1, k2, k3 = m.input("k1", 5.0 / 6.0), m.input("k2", 5.0 / 3.0), m.input("k3", 1.0 / 6000.0)
+    ca, cb, cc, cd = (m.unknown(name, 1.0, lower=0.0) for name in ("ca", "cb", "cc", "cd"))
+    m.constrain(sv * feed == (sv + k1) * ca + 2.0 * k3 * ca**2, name="balance_a")
+    m.constrain(k1 * ca == (sv + k2) * cb, name="balance_b")
+    m.constrain(k2 * cb == sv * cc, name="balance_c")
+    m.constrain(k3 * ca**2 == sv * cd, name="balance_d")
+    m.define("ratio", cb / (ca + cc + cd))
+    return m
+
+
+@pytest.mark.parametrize("method", ["SLSQP", "L-BFGS-B", "TNC", "trust-constr"])
+def test_reactor_most_product(method: str) -> None:
+    problem = adj.Problem(reactor(), maximize="cb", over={"sv": (0.1, 10.0)})
+    options = {
+        "SLSQP": {"ftol": 1e-12},
+        "L-BFGS-B": {"ftol": 1e-16, "gtol": 1e-7},
+        "TNC": {"ftol": 1e-14, "gtol": 1e-10},
+        "trust-constr": {"gtol": 1e-9, "xtol": 1e-12, "barrier_tol": 1e-9},
+    }
+    result = problem.solve(method=method, options=options[method])
+    assert result.fun == pytest.approx(1072.437200108632, rel=1e-12)
+    # f is flat to 1e-12 relative over 1e-5 of sv; the sharper statement is the gradient's
+    assert result.x[0] == pytest.approx(1.343811786175, abs=1e-5)
+    assert result.solution.gradient("cb", wrt="sv") == pytest.approx(0.0, abs=1e-2)
+
+
+def test_reactor_stationary_point() -> None:
+    """The root of d cb/d sv by Newton on the exact second derivative, to all printed digits."""
+    fun = reactor().function("cb", wrt=["sv"])
+    sv = np.array([1.3])
+    for _ in range(8):
+        sv = sv - fun.jac(sv) / fun.hess(sv)[0]
+    assert sv[0] == pytest.approx(1.343811786175, abs=5e-13)
+    assert fun(sv) == pytest.approx(1072.437200108632, abs=5e-12)
+
+
+def test_reactor_best_ratio() -> None:
+    m = reactor()
+    result = adj.Problem(m, maximize="ratio", over={"sv": (0.1, 10.0)}).solve(
+        method="L-BFGS-B", options={"ftol": 1e-16, "gtol": 1e-11}
+    )
+    assert result.fun == pytest.approx(0.151904092662, abs=5e-13)
+    assert result.x[0] == pytest.approx(1.265419965, abs=1e-6)
+    fun = m.function("ratio", wrt=["sv"])
+    sv = np.array([1.3])
+    for _ in range(8):
+        sv = sv - fun.jac(sv) / fun.hess(sv)[0]
+    assert sv[0] == pytest.approx(1.265419965, abs=6e-10)
+    assert fun.solution["cb"] == pytest.approx(1071.741008945, abs=6e-10)
+
+
+# -- a parametric quadratic program (Ganesh and Biegler 1987; Pyomo, sensitivity_toolbox/examples) ---------
+
+X = [0.57653061, 0.37755102, -0.04591837]
+
+
+def test_parametric_quadratic_program() -> None:
+    """min ‖x‖² s.t. 6x1 + 3x2 + 2x3 = η1, η2 x1 + x2 − x3 = 1 at η = (4.5, 1), without the bounds x ≥ 0.
+
+    With L = f + μᵀ c the multipliers are (−0.13265306, −0.35714286); here λ = −μ, ∂f*/∂(right-hand side).
+    """
+    m = adj.Program("quadratic")
+    x = m.input("x", [0.15, 0.15, 0.0])
+    m.define("f", x @ x)
+    problem = adj.Problem(
+        m,
+        minimize="f",
+        over=["x"],
+        subject_to={"first": 6.0 * x[0] + 3.0 * x[1] + 2.0 * x[2] == 4.5, "second": x[0] + x[1] - x[2] == 1.0},
+    )
+    result = problem.solve(method="SLSQP", options={"ftol": 1e-15})
+    np.testing.assert_allclose(result.x, X, atol=6e-9)
+    assert result.fun == pytest.approx(0.47704082, abs=6e-9)
+    assert result.multipliers["first"] == pytest.approx(0.13265306, abs=6e-9)
+    assert result.multipliers["second"] == pytest.approx(0.35714286, abs=6e-9)
+
+
+def test_sensitivities_of_its_optimum() -> None:
+    """The optimality conditions are a program too: ∇f = Σ λ ∇c and the constraints, with inputs η."""
+    m = adj.Program("optimality")
+    eta1, eta2 = m.input("eta1", 4.5), m.input("eta2", 1.0)
+    x = m.unknown("x", [0.15, 0.15, 0.0])
+    first, second = m.unknown("first", 0.0), m.unknown("second", 0.0)
+    one = np.array([6.0, 3.0, 2.0])
+    two = adj.array([eta2, 1.0, -1.0])
+    m.constrain(2.0 * x == first * one + second * two, name="stationary")
+    m.constrain(one @ x == eta1, name="constraint_1")
+    m.constrain(two @ x == 1.0, name="constraint_2")
+    m.define("f", x @ x)
+    sol = m.solve()
+    np.testing.assert_allclose(sol["x"], X, atol=6e-9)
+    assert (sol["first"], sol["second"]) == pytest.approx((0.13265306, 0.35714286), abs=6e-9)
+    jacobian = sol.jacobian("x", wrt=["eta1", "eta2"])
+    np.testing.assert_allclose(jacobian["x", "eta1"], [0.1122449, 0.02040816, 0.13265306], atol=6e-9)
+    np.testing.assert_allclose(jacobian["x", "eta2"], [0.0043731, -0.2376092, 0.3432945], atol=6e-8)
+    # envelope theorem: ∂f*/∂η1 is the multiplier of its constraint
+    assert sol.gradient("f", wrt="eta1") == pytest.approx(sol["first"], rel=1e-12)
+    assert sol.gradient("f", wrt="eta2") == pytest.approx(-sol["second"] * sol["x"][0], rel=1e-12)
