@@ -11,16 +11,16 @@ This file knows no operation: operators, methods and NumPy functions look their 
 
 from __future__ import annotations
 
-import gc
 import math
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
+from . import interning
 from .describe import describe, shortened
 from .errors import ShapeError, UnsupportedError
+from .guard import guarded, unsupported
 from .primitive import BUILDERS, FUNCTIONS, METHODS, UFUNC_METHODS, UFUNCS, Primitive, Shape, Static
 
 __all__ = ["Comparison", "Constant", "Expr", "Variable", "apply", "as_expr", "describe"]
@@ -114,15 +114,17 @@ class Expr:
         if builder is None or any(kwargs.get(k) is not None for k in ("out", "where") if k in kwargs):
             called = ufunc.__name__ + ("" if method == "__call__" else "." + method)
             raise unsupported(f"{called}" + (" with " + ", ".join(kwargs) if kwargs and builder else ""))
-        kwargs = {k: v for k, v in kwargs.items() if k not in ("out", "where", "dtype")}
-        return builder(*inputs, **kwargs)
+        kwargs = {k: v for k, v in kwargs.items() if k not in ("out", "where")}
+        if "dtype" in kwargs and kwargs.pop("dtype") not in (None, float, np.float64, "float64", "float"):
+            raise unsupported(f"{ufunc.__name__} with a dtype other than float64")
+        return guarded(ufunc.__name__, builder, inputs, kwargs)
 
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
         builder = FUNCTIONS.get(func)
+        what = f"{getattr(func, '__module__', None) or 'numpy'}.{getattr(func, '__name__', func)}"
         if builder is None:
-            module = getattr(func, "__module__", "numpy") or "numpy"
-            raise unsupported(f"{module}.{getattr(func, '__name__', func)}")
-        return builder(*args, **kwargs)
+            raise unsupported(what)
+        return guarded(what, builder, args, kwargs)
 
     # -- operators
     def __add__(self, other: Any) -> Any:
@@ -164,7 +166,15 @@ class Expr:
     def __floordiv__(self, other: Any) -> Any:
         raise unsupported("the operator //")
 
-    __rfloordiv__ = __mod__ = __rmod__ = __floordiv__
+    __rfloordiv__ = __mod__ = __rmod__ = __divmod__ = __rdivmod__ = __floordiv__
+
+    def __xor__(self, other: Any) -> Any:
+        raise UnsupportedError("the operator ^ is not available on expressions: the power is **")
+
+    __rxor__ = __xor__
+
+    def __round__(self, digits: int = 0) -> Any:
+        raise UnsupportedError("round() is not available on expressions: use np.rint, whose derivative is 0")
 
     def __neg__(self) -> Expr:
         return BUILDERS["negative"](self)
@@ -222,7 +232,7 @@ class Expr:
         builder = METHODS.get(name)
         if builder is None:
             raise AttributeError(f"an expression has no attribute {name!r}")
-        return lambda *args, **kwargs: builder(self, *args, **kwargs)
+        return lambda *args, **kwargs: guarded(f"the method {name}", builder, (self, *args), kwargs)
 
     def __repr__(self) -> str:
         shape = f", shape={self.shape}" if self.shape else ""
@@ -317,38 +327,22 @@ class Comparison:
         return f"{describe(self.lhs)} {self.op} {describe(self.rhs)}"
 
 
+def _through_mask(name: str) -> Any:
+    return lambda self, *args: getattr(self.mask(), name)(*args)
+
+
+for _name in ("add", "sub", "mul", "truediv", "pow", "matmul"):  # masks count: (x > 0) * y
+    setattr(Comparison, f"__{_name}__", _through_mask(f"__{_name}__"))
+    setattr(Comparison, f"__r{_name}__", _through_mask(f"__r{_name}__"))
+Comparison.__neg__ = _through_mask("__neg__")  # type: ignore[attr-defined]
+
 # -- building nodes ----------------------------------------------------------------------------------------
-
-# Tables of all nodes, by content. They hold their nodes; what nothing else uses any more is dropped when Python
-# collects garbage, and when a table has doubled (measured: a table of weak references costs as much as the nodes).
-_table: dict[Any, Expr] = {}
-_constants: dict[Any, Constant] = {}
-_limit = [100_000]
-_UNUSED = 3  # references to a node that only its table holds: the table's, the loop variable's, getrefcount's
-
-
-def _drop_unused() -> None:
-    for table in (_table, _constants):
-        entries = list(table.items())
-        while entries:  # users before their arguments, as a user keeps its arguments alive
-            key, node = entries.pop()
-            if sys.getrefcount(node) <= _UNUSED:
-                del table[key]  # type: ignore[attr-defined]
-    _limit[0] = max(100_000, 2 * len(_table))
-
-
-def _at_collection(phase: str, info: dict[str, int]) -> None:
-    if phase == "start" and info["generation"] == 2 and (len(_table) < 10_000 or len(_table) > 0.7 * _limit[0]):
-        _drop_unused()
-
-
-gc.callbacks.append(_at_collection)
 
 
 def constant(value: Any) -> Constant:
     """The constant node of a number or an array (copied, read-only)."""
     if type(value) is float and value != 0.0:
-        node = _constants.get(value)
+        node = interning.constants.get(value)
         if node is not None:
             return node
     if type(value) is float:
@@ -372,12 +366,12 @@ def constant(value: Any) -> Constant:
         key = (value.shape, value.tobytes())
     else:
         key = Static(value)
-    node = _constants.get(key)
+    node = interning.constants.get(key)
     if node is None:
         node = Constant.__new__(Constant)
         node.op, node.args, node.params = None, (), ()
         node.shape, node.value = value.shape, value
-        _constants[key] = node
+        node = interning.constants.setdefault(key, node)
     return node
 
 
@@ -395,12 +389,12 @@ def as_expr(value: Any) -> Expr:
             "real numbers"
         )
     if isinstance(value, (list, tuple)) or getattr(value, "dtype", None) == np.dtype(object):
-        items = list(value) if getattr(value, "shape", None) != () else [value.item()]
         if getattr(value, "shape", None) == ():
-            return as_expr(items[0])
+            return as_expr(value.item())
+        items = list(value)
         if any(not isinstance(item, (int, float)) for item in items):
             parts = [as_expr(item) for item in items]
-            if any(not isinstance(part, Constant) for part in parts):
+            if any(not isinstance(part, Constant) for part in parts) or len({p.shape for p in parts}) > 1:
                 return FUNCTIONS[np.stack](parts)
     if hasattr(value, "toarray"):
         value = value.toarray()
@@ -420,13 +414,11 @@ def apply(op: Primitive, args: tuple[Expr, ...], params: tuple[Any, ...], shape:
     """The node of an operation: the one that exists already, or a new one."""
     # Of numbers only where it can be: such a tuple costs the garbage collector nothing.
     key = (id(op), *map(id, args), params) if params else (id(op), *map(id, args))
-    node = _table.get(key)
+    node = interning.nodes.get(key)
     if node is None:
         node = Operation.__new__(Operation)
         node.op, node.args, node.params, node.shape = op, args, params, shape
-        _table[key] = node
-        if len(_table) > _limit[0]:
-            _drop_unused()
+        node = interning.keep(key, node)  # another thread may have come first
     return node
 
 
@@ -461,15 +453,6 @@ def _compare(a: Expr, op: str, b: Any) -> Any:
     if b is None or isinstance(b, (str, bytes)):
         return NotImplemented
     return Comparison(a, op, as_expr(b))
-
-
-def unsupported(what: str) -> UnsupportedError:
-    """The error for a function that expressions do not have."""
-    return UnsupportedError(
-        f"{what} is not available on expressions. Write it with the functions that are (see the documentation's "
-        "list), call it as a black box with m.external(name, fun, inputs=..., shape=..., jac=...), or add a row to "
-        "adjoint/primitives/."
-    )
 
 
 # -- walking ------------------------------------------------------------------------------------------------

@@ -10,7 +10,6 @@ operand and row, however long the group.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,70 +19,16 @@ from .derivatives import active_nodes, pull, push, vjp
 from .errors import AdjointError
 from .expr import Constant, Expr, as_expr, constant, topological
 from .primitives.elementwise import zeros
-from .primitives.indexing import concatenate, ravel, take_flat
+from .primitives.indexing import concatenate, ravel
+from .terms import Index, Term, compose, gather, merged
 
 __all__ = ["SparseMap", "TooDenseError", "jacobian_map"]
 
-Index = np.ndarray
 DENSE_SIZE = 4096  # elements; measured: below, a dense product costs less than SciPy's checks of a sparse one
 
 
 class TooDenseError(AdjointError):
     """A Jacobian would have more entries than allowed: products are used instead."""
-
-
-@dataclass(frozen=True, slots=True)
-class Term:
-    """Entries (rows[e], cols[e]) with value coef[e]·base[sel[e]]; None for all ones, no base, every element."""
-
-    rows: Index
-    cols: Index
-    coef: np.ndarray | None
-    base: Expr | None
-    sel: Index | None
-
-
-def _picked(x: np.ndarray | None, index: Index) -> np.ndarray | None:
-    return None if x is None else x[index]
-
-
-def _is_range(x: Index, n: int) -> bool:
-    return x.size == n and (n == 0 or (x[0] == 0 and x[-1] == n - 1 and bool(np.all(x[1:] > x[:-1]))))
-
-
-def compose(outer: Term, inner: Term, middle: int) -> Term:
-    """The product of two sparse maps through ``middle`` intermediate elements."""
-    if _is_range(inner.rows, middle):
-        a, b = np.arange(outer.cols.size), outer.cols
-    elif _is_range(outer.cols, middle):
-        a, b = inner.rows, np.arange(inner.rows.size)
-    else:
-        by_row = np.argsort(inner.rows, kind="stable")
-        start = np.concatenate([[0], np.cumsum(np.bincount(inner.rows, minlength=middle))])
-        count = np.diff(start)[outer.cols]
-        a = np.repeat(np.arange(outer.cols.size), count)
-        within = np.arange(a.size) - np.repeat(np.cumsum(count) - count, count)
-        b = by_row[start[outer.cols][a] + within]
-    coef_a, coef_b = _picked(outer.coef, a), _picked(inner.coef, b)
-    coef = coef_a if coef_b is None else coef_b if coef_a is None else coef_a * coef_b
-    base, sel = _multiply_bases(outer, a, inner, b)
-    return Term(outer.rows[a], inner.cols[b], coef, base, sel)
-
-
-def _selection(t: Term, entries: Index) -> Index:
-    return entries if t.sel is None else t.sel[entries]
-
-
-def _multiply_bases(outer: Term, a: Index, inner: Term, b: Index) -> tuple[Expr | None, Index | None]:
-    if outer.base is None:
-        return (None, None) if inner.base is None else (inner.base, _selection(inner, b))
-    if inner.base is None:
-        return outer.base, _selection(outer, a)
-    return _gather(outer.base, _selection(outer, a)) * _gather(inner.base, _selection(inner, b)), None
-
-
-def _gather(base: Expr, sel: Index | None) -> Expr:
-    return base if sel is None else take_flat(base, sel)
 
 
 class _Builder:
@@ -128,7 +73,7 @@ class _Builder:
                     raise TooDenseError(f"more than {self.budget} entries")
                 if term.rows.size:
                     result.append(term)
-        return result
+        return merged(result) if len(result) > 1 else result
 
     def parts(self, node: Expr) -> list[tuple[Expr, Term]]:
         """The operands that matter, each with the local Jacobian of the node."""
@@ -338,7 +283,7 @@ class SparseMap:
         if fixed:
             np.add.at(self.constant, position[count:], np.concatenate(coefs))
         self.overlaps = bool(self.constant[self.position].any()) if count else False
-        self.values = tuple(_gather(t.base, t.sel) for t in moving)  # type: ignore[arg-type]
+        self.values = tuple(gather(t.base, t.sel) for t in moving)  # type: ignore[arg-type]
         self._dense_at = self.indices.astype(np.intp) * shape[1] + self.columns
         self._dense_moving = self._dense_at[self.position]
         self._dense_constant: np.ndarray | None = None
@@ -409,7 +354,8 @@ def jacobian_map(
 ) -> SparseMap:
     """∂(outputs, flattened and concatenated)/∂(leaves, flattened and concatenated).
 
-    Through a variable among ``definitions`` the derivative is total: the chain rule goes on. Raises :class:`TooDenseError` where the work to compose it exceeds ``budget`` entries.
+    Through a variable among ``definitions`` the derivative is total: the chain rule goes on. Raises
+    :class:`TooDenseError` where the work to compose it exceeds ``budget`` entries.
     """
     offsets: dict[Expr, int] = {}
     columns = 0

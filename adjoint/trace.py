@@ -222,7 +222,8 @@ class TracedFunction:
         outputs = self.program.outputs
         if len(outputs) != 1 or self.program[outputs[0]].shape:
             raise ModelError(
-                f"{self.fun.__name__} has the outputs {outputs}: a gradient needs one number; use .solution(...).jacobian"
+                f"{self.fun.__name__} has the outputs {outputs}: a gradient needs one number; "
+                "use .solution(...).jacobian"
             )
         return outputs[0]
 

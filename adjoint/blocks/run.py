@@ -18,6 +18,7 @@ from .values import Matrices, Values, add_columns, column, stack_columns, stack_
 __all__ = ["TOTAL_BUDGET", "Run"]
 
 TOTAL_BUDGET = 5_000_000  # entries composed for a sparse map of derivatives, before products are used instead
+FEW = 8  # directions; measured: up to here products one by one cost less than building the map
 
 
 class Run:
@@ -69,6 +70,9 @@ class Run:
         sources = tuple(v for v in self.params if v in tangents)
         if not sources:
             return
+        if tangents[sources[0]].shape[1] <= FEW:
+            _each_direction(self, values, tangents, sources)
+            return
         try:
             total = self._total(values, tuple(self.variables), sources)
         except TooDenseError:
@@ -81,6 +85,9 @@ class Run:
         targets = tuple(v for v in self.variables if v in cot)
         sources = tuple(v for v in self.params if wanted is None or v in wanted)
         if not sources:
+            return
+        if cot[targets[0]].shape[0] <= FEW:
+            _each_seed(self, values, cot, targets, wanted)
             return
         try:
             total = self._total(values, targets, sources)

@@ -62,6 +62,7 @@ class DenseSolver(LinearSolver):
         Number of rows, or a matrix with as many.
     """
 
+    name = "dense"
     dense = True
 
     def __init__(self, pattern: Any) -> None:

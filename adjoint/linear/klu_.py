@@ -30,6 +30,7 @@ __all__ = ["KLUSolver", "is_available"]
 PIVOT_THRESHOLD = 0.1
 SYMMETRIC = 0.9  # share of entries with a mirror image from which a pattern counts as symmetric
 DECLINE = 1e-3  # of the spread of the pivots, from that of the last full factorization, that a refactorization may have
+OVERFULL = 4.0  # entries of the factors, relative to the estimate
 POOL = 2  # factors kept for reuse once nothing refers to them: Newton's method alternates between two
 
 
@@ -65,6 +66,8 @@ class KLUSolver(LinearSolver):
     True
     """
 
+    name = "klu"
+
     def __init__(self, pattern: Any) -> None:
         self.pattern = SparsePattern.of(pattern)
         self.n = self.pattern.n
@@ -78,9 +81,14 @@ class KLUSolver(LinearSolver):
         return self.analysis.flops
 
     @property
-    def fill(self) -> float:
-        """Estimated entries of the factors per entry of the matrix."""
-        return self.analysis.entries / max(self.pattern.nnz, 1)
+    def entries(self) -> float:
+        """Estimated entries of the factors."""
+        return self.analysis.entries
+
+    @property
+    def is_overfull(self) -> bool:
+        """Whether pivots off the diagonal filled the factors far beyond the estimate."""
+        return self.analysis.is_overfull
 
     def factor(self, A: Any) -> SparseFactorization:
         """The factors of `A`: by refactorization where factors of an earlier matrix are free and their pivots good."""
@@ -118,6 +126,7 @@ class Analysis:
         symbolic = engine.symbolic
         self.flops = max(float(symbolic.est_flops), 0.0)
         self.entries = max(float(symbolic.lnz + symbolic.unz), 0.0) + float(symbolic.nzoff)
+        self.is_overfull = False
 
     @staticmethod
     def _engine(is_complex: bool) -> Any:
@@ -168,6 +177,8 @@ class Numeric:
         try:
             engine.factor(data)
             self._spread = engine.rcond()
+            found = engine.numeric.lnz + engine.numeric.unz + engine.numeric.nzoff
+            self.analysis.is_overfull = found > OVERFULL * self.analysis.entries
         except package.KLUSingularException:
             raise SingularMatrix("KLU: the matrix is singular", self._column()) from None
         except package.KLUException as error:

@@ -72,6 +72,8 @@ class SuperLUSolver(LinearSolver):
     array([-0.1,  0.7])
     """
 
+    name = "superlu"
+
     def __init__(self, pattern: Any, block_form: BlockForm | None = None) -> None:
         self.pattern = SparsePattern.of(pattern)
         self.n = self.pattern.n

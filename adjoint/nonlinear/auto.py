@@ -58,6 +58,26 @@ def solve_auto(system: System, u0: np.ndarray, options: Options | None = None) -
     ``max_iterations`` limits each method; those in the middle of the chain have half of it. If all fail, the
     outcome is that of the smallest scaled residual, with the status of the first method. ``attempts`` lists
     all that were made.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> from adjoint.linear import make_solver
+    >>> def linearize(u):
+    ...     return u * u - 2.0, np.diag(2.0 * u)
+    >>> system = SimpleNamespace(
+    ...     name="square root",
+    ...     size=1,
+    ...     lower=None,
+    ...     upper=None,
+    ...     components=None,
+    ...     residual=lambda u: u * u - 2.0,
+    ...     linearize=linearize,
+    ...     factor=make_solver(1).factor,
+    ... )
+    >>> outcome = solve_auto(system, np.array([1.0]))
+    >>> outcome.u, outcome.status.name, outcome.method, outcome.iterations
+    (array([1.41421356]), 'SOLVED', 'newton', 5)
     """
     options = options or Options()
     start = np.array(u0, dtype=float).ravel()

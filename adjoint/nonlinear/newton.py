@@ -19,13 +19,16 @@ import numpy as np
 
 from adjoint.errors import Status
 from adjoint.nonlinear.base import (
+    SINGULAR_RCOND,
     SUFFICIENT,
+    Factorization,
     Options,
     Outcome,
     Parts,
     SingularMatrix,
     System,
     backtrack,
+    best_rcond,
     evaluate,
     finish,
     is_fold,
@@ -103,7 +106,7 @@ def _iterate(system: System, u0: np.ndarray, options: Options) -> Outcome:
         if slow >= PATIENCE or not worst < inf:
             status = Status.STALLED
     if worst > tol and status in (Status.STALLED, Status.ITERATION_LIMIT):
-        status = _explain(system, point, status)
+        status = _explain(system, point, factor, status)
     return finish(system, point, factor, status, iterations, history, "newton", options)
 
 
@@ -157,10 +160,11 @@ def _blocked(system: System, u: np.ndarray, d: np.ndarray) -> np.ndarray:
     return blocked
 
 
-def _explain(system: System, point: tuple, status: Status) -> Status:
-    """`status`, or what is behind it: a fold, that no step can come closer to; or a bound, where it is a stall."""
+def _explain(system: System, point: tuple, factor: Factorization | None, status: Status) -> Status:
+    """`status`, or what is behind it: a singular matrix; a fold, that no step can come closer to; a bound."""
     u, r, J, s, _ = point
-    if is_fold(system, u, r, J, s)[0]:
+    singular = factor is not None and best_rcond(factor, u, s) < SINGULAR_RCOND
+    if singular or is_fold(system, u, r, J, s)[0]:
         return Status.SINGULAR
     below = system.lower is not None and (u <= system.lower).any()
     above = system.upper is not None and (u >= system.upper).any()

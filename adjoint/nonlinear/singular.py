@@ -13,20 +13,17 @@ by
 from __future__ import annotations
 
 import numpy as np
-from scipy.sparse.linalg import LinearOperator, onenormest
 
-from adjoint.nonlinear.base import FLOOR, Factorization, Outcome, SingularMatrix, System, is_fold
+from adjoint.nonlinear.base import SINGULAR_RCOND, Outcome, SingularMatrix, System, best_rcond, is_fold
 
-__all__ = ["is_singular_at", "scaled_rcond"]
-
-SINGULAR_RCOND = 1e-14
+__all__ = ["is_singular_at"]
 
 
 def is_singular_at(system: System, outcome: Outcome, tol: float = 1e-10) -> tuple[bool, str]:
     """Whether the Jacobian is singular at the end of a solve, and the reason in words ("" if it is not).
 
-    A regular system costs two linear solves with the factors at hand, and one residual. A matrix-free system
-    (``jacobian`` is None) cannot be tested.
+    A regular system costs two linear solves with the factors at hand, their condition number, and one residual. A
+    matrix-free system (``jacobian`` is None) cannot be tested.
     """
     u, J, factor = outcome.u, outcome.jacobian, outcome.factor
     if J is None:
@@ -37,28 +34,7 @@ def is_singular_at(system: System, outcome: Outcome, tol: float = 1e-10) -> tupl
                 factor = system.factor(J)
             except SingularMatrix:
                 return True, "the Jacobian is singular"
-        rcond = factor.rcond()
-        if rcond < SINGULAR_RCOND:
-            rcond = max(rcond, scaled_rcond(factor, u, outcome.scale))
-            if rcond < SINGULAR_RCOND:
-                return True, f"the Jacobian is singular: its reciprocal condition number is {rcond:.1e}"
+        rcond = best_rcond(factor, u, outcome.scale)
+        if not rcond >= SINGULAR_RCOND:
+            return True, f"the Jacobian is singular: its reciprocal condition number is {rcond:.1e}"
         return is_fold(system, u, outcome.residual, J, outcome.scale, tol, factor)
-
-
-def scaled_rcond(factor: Factorization, u: np.ndarray, s: np.ndarray) -> float:
-    """Reciprocal condition number of ``A = diag(1/s) J diag(max(|u|, FLOOR))`` in the maximum norm.
-
-    The rows of ``|A|`` sum to 1, so it is ``1 / ||A^-1||``: the 1-norm of the transpose, estimated with the
-    factors of `J` (Higham & Tisseur 2000, SIAM J. Matrix Anal. Appl. 21).
-    """
-    magnitude = np.maximum(np.abs(u), FLOOR)
-
-    def inverse_transposed(v: np.ndarray) -> np.ndarray:
-        return s * factor.solve(v.ravel() / magnitude, transpose=True)
-
-    def inverse(v: np.ndarray) -> np.ndarray:
-        return factor.solve(v.ravel() * s) / magnitude
-
-    operator = LinearOperator((u.size, u.size), inverse_transposed, inverse, dtype=float)
-    norm = float(onenormest(operator))
-    return 1.0 / norm if np.isfinite(norm) and norm > 0.0 else 0.0

@@ -151,7 +151,7 @@ def finish(reduced: Reduced, result: OptimizeResult) -> OptimizeResult:
 
 
 def _multipliers(reduced: Reduced, x: np.ndarray, solution: Solution) -> dict[str, Any]:
-    """Multipliers with the activity that satisfies the optimality conditions best: methods end at different distances."""
+    """Multipliers with the activity that satisfies optimality best: methods end at different distances."""
     g = reduced.objective.jac(x)
     best: tuple[float, Any] | None = None
     for near in ACTIVE:

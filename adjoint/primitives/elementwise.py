@@ -458,7 +458,6 @@ minimum = elementwise(
     complex_value=lambda a, b: np.where(np.real(a) <= np.real(b), a, b),
     kink=lambda y, a, b: BUILDERS["=="](a, b),
 )
-UFUNCS[np.fmax], UFUNCS[np.fmin] = maximum, minimum
 for _name, _ufunc in (("floor", np.floor), ("ceil", np.ceil), ("rint", np.rint), ("trunc", np.trunc)):
     elementwise(
         _name,

@@ -52,6 +52,8 @@ def diff(x: Any, n: int = 1, axis: int = -1) -> Expr:
     x = as_expr(x)
     axis = ix.check_axis(x, axis)
     lead = (slice(None),) * axis
+    if n < 0:
+        raise ShapeError(f"np.diff: n = {n} is negative")
     for _ in range(n):
         x = x[(*lead, slice(1, None))] - x[(*lead, slice(None, -1))]
     return x
@@ -71,6 +73,21 @@ def _mover(function: Any) -> Any:
     return lambda x, *args, **kwargs: _positions(function, x, *args, **kwargs)
 
 
+def reshape(x: Any, shape: Any, order: str = "C") -> Expr:
+    """``np.reshape``, in C or Fortran order."""
+    if order in ("C", "A"):
+        return ix.reshape(x, shape)
+    if order != "F":
+        raise unsupported(f"np.reshape with order={order!r}")
+    shape = (shape,) if np.ndim(shape) == 0 else tuple(shape)
+    return ix.transpose(ix.reshape(ix.transpose(x), shape[::-1]))
+
+
+def ravel(x: Any, order: str = "C") -> Expr:
+    """``np.ravel``, in C or Fortran order."""
+    return reshape(x, (as_expr(x).size,), "C" if order in ("A", "K") else order)
+
+
 def squeeze(x: Any, axis: Any = None) -> Expr:
     """``np.squeeze``."""
     x = as_expr(x)
@@ -88,6 +105,8 @@ def moveaxis(x: Any, source: Any, destination: Any) -> Expr:
     x = as_expr(x)
     src = [ix.check_axis(x, a) for a in np.atleast_1d(source)]
     dst = [ix.check_axis(x, a) for a in np.atleast_1d(destination)]
+    if len(set(src)) != len(src) or len(set(dst)) != len(dst) or len(src) != len(dst):
+        raise ShapeError(f"np.moveaxis: source {source} and destination {destination} do not fit")
     axes = [a for a in range(x.ndim) if a not in src]
     for d, s in sorted(zip(dst, src, strict=True)):
         axes.insert(d, s)
@@ -159,7 +178,7 @@ def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Expr:
     y = as_expr(y)
     axis = ix.check_axis(y, axis)
     lead = (slice(None),) * axis
-    width = as_expr(dx) if x is None else diff(x)
+    width = as_expr(dx) if x is None else diff(x, axis=axis if as_expr(x).ndim > 1 else -1)
     if width.ndim == 1 and y.ndim > 1:
         width = ix.reshape(width, tuple(width.size if i == axis else 1 for i in range(y.ndim)))
     mid = 0.5 * (y[(*lead, slice(1, None))] + y[(*lead, slice(None, -1))])
@@ -173,7 +192,7 @@ def ptp(x: Any, axis: Any = None) -> Expr:
 
 def like(fill: float) -> Any:
     """``np.zeros_like`` and ``np.ones_like``."""
-    return lambda x, *args, **kwargs: np.full(as_expr(x).shape, fill)
+    return lambda x: np.full(as_expr(x).shape, fill)
 
 
 def convolve(a: Any, v: Any, mode: str = "full") -> Expr:
@@ -181,6 +200,8 @@ def convolve(a: Any, v: Any, mode: str = "full") -> Expr:
     a, v = as_expr(a), as_expr(v)
     if a.ndim != 1 or v.ndim != 1:
         raise ShapeError(f"np.convolve: expected vectors, got {a.shape} and {v.shape}")
+    if not a.size or not v.size:
+        raise ShapeError("np.convolve of an empty vector")
     if v.size > a.size:
         a, v = v, a
     n, k = a.size, v.size
@@ -239,8 +260,8 @@ FUNCTIONS.update(
         np.flip: ix.flip,
         np.fliplr: lambda x: ix.flip(x, 1),
         np.flipud: lambda x: ix.flip(x, 0),
-        np.reshape: lambda x, shape=None, *a, newshape=None, **k: ix.reshape(x, newshape if shape is None else shape),
-        np.ravel: lambda x, order="C": ix.ravel(x) if order == "C" else ix.ravel(ix.transpose(x)),
+        np.reshape: reshape,
+        np.ravel: ravel,
         np.transpose: ix.transpose,
         np.matrix_transpose: pr.swap,
         np.broadcast_to: ix.broadcast_to,
@@ -293,10 +314,10 @@ FUNCTIONS.update(
         np.linalg.slogdet: la.slogdet,
         np.zeros_like: like(0.0),
         np.ones_like: like(1.0),
-        np.full_like: lambda x, fill, *a, **k: np.full(as_expr(x).shape, float(fill)),
+        np.full_like: lambda x, fill: np.full(as_expr(x).shape, float(fill)),
         np.shape: lambda x: x.shape,
         np.ndim: lambda x: x.ndim,
-        np.size: lambda x: x.size,
+        np.size: lambda x, axis=None: x.size if axis is None else x.shape[axis],
         np.copy: as_expr,
     }
 )
@@ -314,13 +335,13 @@ UFUNCS.update(
 )
 UFUNC_METHODS.update(
     {
-        (np.add, "reduce"): lambda x, axis=0, keepdims=False, **k: rd.sum(x, axis, keepdims),
-        (np.multiply, "reduce"): lambda x, axis=0, keepdims=False, **k: rd.prod(x, axis, keepdims),
-        (np.maximum, "reduce"): lambda x, axis=0, keepdims=False, **k: rd.amax(x, axis, keepdims),
-        (np.minimum, "reduce"): lambda x, axis=0, keepdims=False, **k: rd.amin(x, axis, keepdims),
+        (np.add, "reduce"): lambda x, axis=0, keepdims=False: rd.sum(x, axis, keepdims),
+        (np.multiply, "reduce"): lambda x, axis=0, keepdims=False: rd.prod(x, axis, keepdims),
+        (np.maximum, "reduce"): lambda x, axis=0, keepdims=False: rd.amax(x, axis, keepdims),
+        (np.minimum, "reduce"): lambda x, axis=0, keepdims=False: rd.amin(x, axis, keepdims),
         (np.add, "accumulate"): lambda x, axis=0: ix.cumsum(x, axis),
         (np.multiply, "accumulate"): lambda x, axis=0: rd.cumprod(x, axis),
-        (np.multiply, "outer"): pr.outer,
+        (np.multiply, "outer"): lambda a, b: ix.reshape(a, as_expr(a).shape + (1,) * as_expr(b).ndim) * b,
     }
 )
 METHODS.update(
@@ -341,10 +362,10 @@ METHODS.update(
         "squeeze": squeeze,
         "repeat": _mover(np.repeat),
         "swapaxes": swapaxes,
-        "ravel": ix.ravel,
-        "flatten": ix.ravel,
+        "ravel": ravel,
+        "flatten": ravel,
         "copy": as_expr,
-        "reshape": lambda x, *shape: ix.reshape(x, shape[0] if len(shape) == 1 else shape),
+        "reshape": lambda x, *shape, order="C": reshape(x, shape[0] if len(shape) == 1 else shape, order),
         "transpose": lambda x, *axes: ix.transpose(x, None if not axes else axes[0] if len(axes) == 1 else axes),
     }
 )

@@ -14,6 +14,7 @@ import numpy as np
 
 from ..errors import ShapeError, UnsupportedError
 from ..expr import Constant, Expr, apply, as_expr, constant, describe
+from ..guard import unsupported
 from ..primitive import BUILDERS, Primitive, Shape, Static, register
 from .elementwise import zeros
 
@@ -72,7 +73,7 @@ _TRANSPOSE = _linear(
 def transpose(x: Any, axes: Any = None) -> Expr:
     """Axes permuted; by default reversed."""
     x = as_expr(x)
-    axes = tuple(range(x.ndim))[::-1] if axes is None else tuple(int(a) % max(x.ndim, 1) for a in axes)
+    axes = tuple(range(x.ndim))[::-1] if axes is None else tuple(check_axis(x, a) for a in axes)
     if sorted(axes) != list(range(x.ndim)):
         raise ShapeError(f"transpose: axes {axes} do not permute the {x.ndim} axes of {describe(x)}")
     if axes == tuple(range(x.ndim)):
@@ -263,9 +264,9 @@ def getitem(x: Any, index: Any) -> Expr:
             )
             return _getitem_basic(x, frozen)
         positions = np.arange(x.size).reshape(x.shape)[
-            tuple(np.asarray(i) if isinstance(i, list) else i for i in items)
+            tuple(_index_array(i) if isinstance(i, list) else i for i in items)
         ]
-    except (IndexError, TypeError) as error:
+    except (IndexError, TypeError, ValueError) as error:
         raise ShapeError(f"index {index!r} does not fit {describe(x)} of shape {x.shape}: {error}") from None
     return take_flat(x, positions)
 
@@ -318,13 +319,17 @@ def segment_sum(values: Any, segments: Any, count: int) -> Expr:
     return scatter_add((count, *values.shape[1:]), np.asarray(segments), values)
 
 
+def _index_array(items: list[Any]) -> np.ndarray:
+    return np.asarray(items) if items else np.zeros(0, dtype=np.intp)
+
+
 def _positions(shape: Shape, index: Any) -> np.ndarray:
     index = tuple(
-        np.asarray(i) if isinstance(i, list) else i for i in (index if isinstance(index, tuple) else (index,))
+        _index_array(i) if isinstance(i, list) else i for i in (index if isinstance(index, tuple) else (index,))
     )
     try:
         return np.arange(math.prod(shape)).reshape(shape)[index]
-    except (IndexError, TypeError) as error:
+    except (IndexError, TypeError, ValueError) as error:
         raise ShapeError(f"index {index!r} does not fit shape {shape}: {error}") from None
 
 
@@ -373,14 +378,20 @@ def stack(parts: Any, axis: int = 0) -> Expr:
     if not exprs or len({e.shape for e in exprs}) != 1:
         raise ShapeError(f"stack: shapes {[e.shape for e in exprs]} differ")
     ndim = exprs[0].ndim + 1
+    if not -ndim <= axis < ndim:
+        raise ShapeError(f"stack: axis {axis} of arrays of {ndim - 1} dimensions")
     axis = int(axis) % ndim
     return concatenate([reshape(e, (*e.shape[:axis], 1, *e.shape[axis:])) for e in exprs], axis)
 
 
 def pad(x: Any, width: Any, mode: str = "constant", constant_values: float = 0.0) -> Expr:
-    """x with a border of zeros (``np.pad``, mode "constant", "edge" or "wrap")."""
+    """``np.pad`` with mode "constant", "edge", "wrap", "reflect" or "symmetric"."""
     x = as_expr(x)
     pairs = np.broadcast_to(np.asarray(width), (x.ndim, 2))
+    if (pairs < 0).any():
+        raise ShapeError(f"pad: width {width!r} is negative")
+    if mode not in ("constant", "edge", "wrap", "reflect", "symmetric"):
+        raise unsupported(f"np.pad with mode={mode!r}")
     if mode != "constant":
         return take_flat(x, np.pad(np.arange(x.size).reshape(x.shape), pairs, mode=mode))
     shape = tuple(int(s + a + b) for s, (a, b) in zip(x.shape, pairs, strict=True))

@@ -12,7 +12,7 @@ import scipy.sparse as sparse
 from ..errors import ShapeError
 from ..expr import Constant, Expr, apply, as_expr, constant, describe, unsupported
 from ..primitive import BUILDERS, Primitive, Static, register
-from .indexing import broadcast_to, getitem, reshape, sum_axes, transpose
+from .indexing import broadcast_to, check_axis, getitem, reshape, scatter_flat, sum_axes, take_flat, transpose
 
 Array = Any
 
@@ -105,7 +105,7 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> Expr:
     if isinstance(axes, (int, np.integer)):
         axes = (tuple(range(a.ndim - axes, a.ndim)), tuple(range(axes)))
     ax, bx = (tuple(int(i) for i in np.atleast_1d(side)) for side in axes)
-    ax, bx = tuple(i % a.ndim for i in ax), tuple(i % b.ndim for i in bx)
+    ax, bx = tuple(check_axis(a, i) for i in ax), tuple(check_axis(b, i) for i in bx)
     free_a = [i for i in range(a.ndim) if i not in ax]
     free_b = [i for i in range(b.ndim) if i not in bx]
     inner = math.prod(a.shape[i] for i in ax)
@@ -130,24 +130,27 @@ def inner(a: Any, b: Any) -> Expr:
     return tensordot(a, b, axes=((a.ndim - 1,), (b.ndim - 1,)))
 
 
-def trace(x: Any) -> Expr:
+def trace(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Expr:
     """Sum of the diagonal."""
-    return sum_axes(diagonal(x), (0,))
+    d = diagonal(x, offset, axis1, axis2)
+    return sum_axes(d, (d.ndim - 1,))
 
 
-def diagonal(x: Any) -> Expr:
-    """Diagonal of a matrix."""
+def diagonal(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Expr:
+    """Diagonals over two axes, as the last axis."""
     x = as_expr(x)
-    k = np.arange(min(x.shape))
-    return getitem(x, (k, k))
+    return take_flat(x, np.diagonal(np.arange(x.size).reshape(x.shape), offset, axis1, axis2))
 
 
-def diag(x: Any) -> Expr:
+def diag(x: Any, k: int = 0) -> Expr:
     """Diagonal matrix of a vector, or diagonal of a matrix."""
     x = as_expr(x)
     if x.ndim == 2:
-        return diagonal(x)
-    return reshape(x, (x.size, 1)) * np.eye(x.size)
+        return diagonal(x, k)
+    if x.ndim != 1:
+        raise ShapeError(f"np.diag of {describe(x)}, shape {x.shape}: expected a vector or a matrix")
+    n = x.size + abs(k)
+    return scatter_flat(x, np.diagonal(np.arange(n * n).reshape(n, n), k), (n, n))
 
 
 def einsum(spec: Any, *operands: Any, **kwargs: Any) -> Expr:
@@ -168,6 +171,10 @@ def einsum(spec: Any, *operands: Any, **kwargs: Any) -> Expr:
 
 def _subscripts(spec: str, exprs: list[Expr]) -> tuple[list[str], str]:
     left, arrow, output = spec.partition("->")
+    if not all(c.isalpha() or c == "," for c in (left + output).replace("...", "")):
+        raise ShapeError(f"einsum {spec!r}: subscripts are letters, commas, '...' and one '->'")
+    if not set(output.replace("...", "")) <= set(left) or len(set(output)) != len(output.replace("...", ".")):
+        raise ShapeError(f"einsum {spec!r}: the output {output!r} does not follow from the inputs")
     inputs = left.split(",")
     if len(inputs) != len(exprs):
         raise ShapeError(f"einsum {spec!r} has {len(inputs)} operands; {len(exprs)} were given")

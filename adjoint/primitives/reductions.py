@@ -43,6 +43,8 @@ def _spread(out: Expr, x: Expr, axes: tuple[int, ...]) -> Expr:
 
 def sum(x: Any, axis: Any = None, keepdims: bool = False, dtype: Any = None) -> Expr:
     """Sum over axes."""
+    if dtype not in (None, float, np.float64):
+        raise unsupported("np.sum with a dtype other than float64")
     x = as_expr(x)
     axes = axes_of(x, axis)
     return _keep(sum_axes(x, axes), x, axes, keepdims)
@@ -166,10 +168,12 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> E
     """Vector norms 1, 2, inf, -inf, p; Frobenius norm of a matrix."""
     x = as_expr(x)
     matrix = (axis is None and x.ndim == 2) or (isinstance(axis, tuple) and len(axis) == 2)
+    if matrix and ord not in (None, "fro"):
+        raise unsupported(f"np.linalg.norm of a matrix with ord={ord!r}")
+    if isinstance(axis, tuple) and len(axis) > 2:
+        raise ShapeError(f"np.linalg.norm: axis {axis} names more than two axes")
     if ord is None or (matrix and ord == "fro") or (ord == 2 and not matrix):
         return _reduce(_NORM, x, axis, keepdims)
-    if matrix:
-        raise unsupported(f"np.linalg.norm of a matrix with ord={ord!r}")
     if ord == 1:
         return sum(absolute(x), axis, keepdims)
     if ord in (np.inf, -np.inf):

@@ -10,9 +10,9 @@ import numpy as np
 import scipy.special as sp
 
 from ..expr import Expr, apply, as_expr
-from ..primitive import UFUNCS, Primitive
+from ..primitive import BUILDERS, UFUNCS, Primitive
 from ..primitive import register as _register
-from .elementwise import elementwise, exp, log, log1p, square
+from .elementwise import elementwise, exp, log, log1p, square, where
 
 Array = Any
 
@@ -89,8 +89,10 @@ def log_expit(x: Any) -> Expr:
 
 
 def xlogy(x: Any, y: Any) -> Expr:
-    """x·log y"""
-    return as_expr(x) * log(y)
+    """x·log y, and 0 where x is 0"""
+    x = as_expr(x)
+    at_zero = BUILDERS["=="](x, 0.0)
+    return where(at_zero, 0.0, x * log(where(at_zero, 1.0, y)))
 
 
 UFUNCS[sp.logit], UFUNCS[sp.ndtr], UFUNCS[sp.log_expit], UFUNCS[sp.xlogy] = logit, ndtr, log_expit, xlogy

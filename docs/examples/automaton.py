@@ -55,9 +55,7 @@ def path_sum(m: adj.Program, weights: Any = None) -> adj.Solution:
     """Solve an automaton, or refuse weights whose sum over all paths does not exist."""
     w = m.inputs[m["w"]] if weights is None else np.asarray(weights)
     if np.any(w < 0):
-        raise DivergentError(
-            f"arc {int(np.argmin(w))} has the weight {np.min(w)}; weights must not be negative"
-        )
+        raise DivergentError(f"arc {int(np.argmin(w))} has the negative weight {np.min(w)}")
     with warnings.catch_warnings():
         warnings.simplefilter("error", adj.SingularWarning)
         try:

@@ -172,9 +172,7 @@ class _Reader:
                     raise self.error(f"mpc.{match[1]} is computed; only literal values are read", at)
             else:
                 words = self.text[at : at + 60].split("\n")[0]
-                raise self.error(
-                    f"{words!r} is not an assignment of a literal value to a field (mpc.name = ...)", at
-                )
+                raise self.error(f"{words!r} does not give a literal value to a field (mpc.name = ...)", at)
             at = GAP.match(self.text, at).end()
         return found
 
@@ -223,7 +221,7 @@ class _Reader:
                 rows.append(row)
                 lines.append(line)
             line += 1 + text.count("\v")
-        return np.array(rows).reshape(len(rows), -1), lines
+        return np.array(rows) if rows else np.zeros((0, 0)), lines
 
 
 # -- checking ------------------------------------------------------------------------------------------

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import adjoint as adj
 import automaton
 import numpy as np
 import pytest
+
+import adjoint as adj
 
 
 def test_two_states() -> None:

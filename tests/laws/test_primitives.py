@@ -126,7 +126,7 @@ def shifted(
     return out
 
 
-# -- the table --------------------------------------------------------------------------------------------------------
+# -- the table ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ROWS)
@@ -154,7 +154,7 @@ def test_every_kink_has_a_sample(name: str) -> None:
     assert SAMPLES[name].kinks, f"add points at the kink of {name!r} to its sample, with the convention"
 
 
-# -- values ----------------------------------------------------------------------------------------------------------
+# -- values ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", KNOWN)
@@ -237,7 +237,7 @@ def test_constants_fold_to_the_same(name: str) -> None:
         close(actual, np.asarray(sample.reference(*case.arrays, *case.params)), 1e-14, f"{name}: {case}")
 
 
-# -- first derivatives ---------------------------------------------------------------------------------------------------
+# -- first derivatives ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", [n for n in KNOWN if SAMPLES[n].order])
@@ -354,7 +354,7 @@ def test_repeated_argument(name: str) -> None:
         close(map_.dense(entries), expected, 1e-13, f"{name}, jacobian: {case}")
 
 
-# -- second derivatives -----------------------------------------------------------------------------------------------
+# -- second derivatives ----------------------------------------------------------------------------------
 
 
 def gradient_of(n: Node) -> tuple[list[Expr], np.ndarray]:
@@ -416,7 +416,7 @@ def test_missing_derivatives_raise(name: str) -> None:
                 derive()
 
 
-# -- kinks -----------------------------------------------------------------------------------------------------------------
+# -- kinks ----------------------------------------------------------------------------------
 
 
 KINKED = [n for n in KNOWN if SAMPLES[n].kinks]
@@ -481,7 +481,7 @@ def test_relu_minus_relu_is_not_silently_flat() -> None:
     assert m.solve(x=1e-3).gradient("f")["x"] == 1.0
 
 
-# -- backends ----------------------------------------------------------------------------------------------------------------
+# -- backends ----------------------------------------------------------------------------------
 
 
 def everything(name: str, n: Node) -> tuple[list[Any], dict[Variable, Any]]:

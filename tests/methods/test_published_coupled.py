@@ -64,7 +64,7 @@ def test_sellar_multipliers() -> None:
 
 
 def test_sellar_reduced_hessian() -> None:
-    """Against differences of a solve in 60 digits; the eight digits seen in print differ by one in the last for z2, z2."""
+    """Against differences of a solve in 60 digits; the printed digits differ by one in the last at (z2, z2)."""
     hessian = sellar().solve().hessian("f", wrt=INPUTS)
     exact = [
         [1.9962336965241797, 2.8679994830132012e-3, 3.5708744525101027e-3],

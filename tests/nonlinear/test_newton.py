@@ -7,7 +7,7 @@ import pytest
 import scipy.sparse as sp
 
 from adjoint.errors import Status
-from adjoint.nonlinear import Options
+from adjoint.nonlinear import Options, is_singular_at
 from adjoint.nonlinear.newton import solve_newton
 from tests.nonlinear import problems
 from tests.nonlinear.problems import Problem
@@ -152,6 +152,24 @@ def test_rank_deficient_and_consistent(matrix: type) -> None:
     outcome = solve_newton(problem, problem.start)
     assert outcome.success
     np.testing.assert_allclose(A @ outcome.u, 0.0, atol=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_rank_deficient_up_to_rounding(seed: int) -> None:
+    """The last equation is a sum of two others, so that elimination leaves a pivot of rounding errors, or 0."""
+    rng = np.random.default_rng(seed)
+    A = rng.standard_normal((6, 6))
+    A[5] = A[0] + A[1]
+    b = A @ rng.standard_normal(6)
+    for contradiction in (0.0, 1.0):
+        c = b + contradiction * np.eye(6)[5]
+        problem = Problem("dependent", rng.standard_normal(6), lambda u, c=c: A @ u - c, lambda u: A)
+        outcome = solve_newton(problem, problem.start)
+        if contradiction:
+            assert outcome.status is Status.SINGULAR
+        else:
+            assert outcome.success
+            assert is_singular_at(problem, outcome)[0]
 
 
 def test_rank_deficient_and_inconsistent() -> None:

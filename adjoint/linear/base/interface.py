@@ -56,11 +56,14 @@ class LinearSolver(ABC):
     ----------
     n : int
         Number of rows, and of columns.
+    name : str
+        The method.
     dense : bool
         Whether `factor` takes a 2-D array rather than a CSC matrix.
     """
 
     n: int
+    name: str
     dense: bool = False
 
     @abstractmethod

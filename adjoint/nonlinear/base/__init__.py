@@ -3,6 +3,7 @@
 from adjoint.nonlinear.base.fixed_point_map import iterate_map, relative_change, require_sweep
 from adjoint.nonlinear.base.fold import is_fold, rounding_noise
 from adjoint.nonlinear.base.line_search import SUFFICIENT, Parts, backtrack
+from adjoint.nonlinear.base.rank import SINGULAR_RCOND, best_rcond
 from adjoint.nonlinear.base.rule import (
     FLOOR,
     ROUNDING,
@@ -29,6 +30,7 @@ from adjoint.nonlinear.base.system import (
 __all__ = [
     "FLOOR",
     "ROUNDING",
+    "SINGULAR_RCOND",
     "SUFFICIENT",
     "Attempt",
     "Factorization",
@@ -38,6 +40,7 @@ __all__ = [
     "SingularMatrix",
     "System",
     "backtrack",
+    "best_rcond",
     "column_norms",
     "evaluate",
     "finish",
