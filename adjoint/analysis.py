@@ -51,7 +51,7 @@ class Analysis:
     """The block triangular form of a program, by name."""
 
     blocks: tuple[BlockInfo, ...]
-    incidence: dict[Equation, tuple[Variable, ...]]  # the variables of each equation, inputs too, target excluded
+    incidence: dict[Equation, tuple[Variable, ...]]  # what each equation takes: all its variables but a matched target
     owner: dict[Variable, Equation]  # the equation matched to each unknown (its first, for element-wise matches)
 
 
@@ -71,6 +71,11 @@ def analyze(model: Equations, given: Iterable[Variable] = ()) -> Analysis:
     pairs = _match_names(equations, unknowns, number, incidence, given)
     if pairs is None:
         pairs = _match_elements(equations, unknowns, number)
+    own = {(i, j) for i, j in pairs.tolist()}
+    for i, e in enumerate(equations):
+        # Where an explicit equation determines another unknown, its target is a variable like any other.
+        if e.target is not None and (i, number.get(e.target, -1)) not in own:
+            incidence[e] = (e.target, *(v for v in e.variables if v is not e.target))
     return _order(equations, unknowns, number, incidence, pairs)
 
 

@@ -342,7 +342,7 @@ Comparison.__neg__ = _through_mask("__neg__")  # type: ignore[attr-defined]
 def constant(value: Any) -> Constant:
     """The constant node of a number or an array (copied, read-only)."""
     if type(value) is float and value != 0.0:
-        node = interning.constants.get(value)
+        node = interning.find(interning.constants, value)
         if node is not None:
             return node
     if type(value) is float:
@@ -366,12 +366,12 @@ def constant(value: Any) -> Constant:
         key = (value.shape, value.tobytes())
     else:
         key = Static(value)
-    node = interning.constants.get(key)
+    node = interning.find(interning.constants, key)
     if node is None:
         node = Constant.__new__(Constant)
         node.op, node.args, node.params = None, (), ()
         node.shape, node.value = value.shape, value
-        node = interning.constants.setdefault(key, node)
+        node = interning.keep(interning.constants, key, node)
     return node
 
 
@@ -414,11 +414,12 @@ def apply(op: Primitive, args: tuple[Expr, ...], params: tuple[Any, ...], shape:
     """The node of an operation: the one that exists already, or a new one."""
     # Of numbers only where it can be: such a tuple costs the garbage collector nothing.
     key = (id(op), *map(id, args), params) if params else (id(op), *map(id, args))
-    node = interning.nodes.get(key)
+    entry = interning.nodes.get(key)
+    node = None if entry is None else entry()
     if node is None:
         node = Operation.__new__(Operation)
         node.op, node.args, node.params, node.shape = op, args, params, shape
-        node = interning.keep(key, node)  # another thread may have come first
+        node = interning.keep(interning.nodes, key, node)  # another thread may have come first
     return node
 
 

@@ -128,9 +128,9 @@ class Program(Equations):
             equation = self.equations.get(v.name) if owner is None else owner.get(v)
             if equation is not None:
                 graph.nodes[v.name]["equation"] = equation.name
-                graph.add_edges_from(
-                    (u.name, v.name) for u in equation.variables if u is not v or equation.target is not None
-                )
+                graph.add_edges_from((u.name, v.name) for u in equation.variables if u is not v or equation.target is v)
+                if equation.target is not None and equation.target is not v:
+                    graph.add_edge(equation.target.name, v.name)
         return graph
 
     def plan(self, given: Iterable[str | Variable] = ()) -> Plan:

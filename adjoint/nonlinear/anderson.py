@@ -24,10 +24,12 @@ from scipy.linalg import solve_triangular
 from adjoint.errors import Status
 from adjoint.nonlinear.base import (
     FLOOR,
+    SINGULAR_RCOND,
     Options,
     Outcome,
     SingularMatrix,
     System,
+    best_rcond,
     iterate_map,
     start,
     verify,
@@ -56,10 +58,12 @@ def solve_anderson(system: System, u0: np.ndarray, options: Options | None = Non
 
 def _chord_map(system: System, u0: np.ndarray) -> tuple[np.ndarray, Callable[[np.ndarray], np.ndarray]]:
     """The map ``u - J(u_0)^-1 g(u)``, and its first iterate."""
-    u, _, J, _, worst = start(system, u0)
+    u, _, J, s, worst = start(system, u0)
     if not worst < np.inf:
         raise FloatingPointError
     factor = system.factor(J)
+    if best_rcond(factor, u, s) < SINGULAR_RCOND:
+        raise SingularMatrix
     return u, lambda v: v - factor.solve(system.residual(v))
 
 

@@ -77,7 +77,7 @@ def solve_auto(system: System, u0: np.ndarray, options: Options | None = None) -
     ... )
     >>> outcome = solve_auto(system, np.array([1.0]))
     >>> outcome.u, outcome.status.name, outcome.method, outcome.iterations
-    (array([1.41421356]), 'SOLVED', 'newton', 5)
+    (array([1.41421356]), 'SOLVED', 'newton', 4)
     """
     options = options or Options()
     start = np.array(u0, dtype=float).ravel()

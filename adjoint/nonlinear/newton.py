@@ -68,16 +68,14 @@ def _iterate(system: System, u0: np.ndarray, options: Options) -> Outcome:
     factor = None
     status = Status.ITERATION_LIMIT if worst < inf else Status.NON_FINITE
     iterations = slow = kicks = 0
+    wary = False  # a matrix was singular to working precision
     while worst > tol and iterations < options.max_iterations and status is Status.ITERATION_LIMIT:
         iterations += 1
         if many:
             parts.mark_done(r, s, tol)
-        try:
-            factor = system.factor(J)
-        except SingularMatrix:
-            factor = d = None
-            shrink = inf
-        else:
+        d, accepted = None, False
+        factor = _factor(system, J, u, s, wary)
+        if factor is not None:
             d = factor.solve(-r)
             if many:
                 d = parts.hold(d)
@@ -86,18 +84,22 @@ def _iterate(system: System, u0: np.ndarray, options: Options) -> Outcome:
             s1 = natural_scale(J1, u1)
             worst1 = scaled_residual(r1, s1)
             shrink = parts.shrinkage(r, r1, s)
-        if d is not None and (worst1 <= tol or (worst1 < inf and shrink <= 1.0 - SUFFICIENT)):
+            accepted = worst1 <= tol or (worst1 < inf and shrink <= 1.0 - SUFFICIENT)
+            if worst1 <= tol and best_rcond(factor, u, s) < SINGULAR_RCOND:
+                wary, accepted, d = True, False, None
+        if accepted:
             point = (u1, r1, J1, s1, worst1)
         else:
             u1 = None if d is None else backtrack(system, parts, u, d, r, s, r1)
             if u1 is None:
                 u1 = _regularized_point(system, parts, u, J, r, s, d)
-            if u1 is None and d is None and kicks < KICKS:
+            if u1 is None:
+                singular = d is None or best_rcond(factor, u, s) < SINGULAR_RCOND
+                if not singular or kicks == KICKS:
+                    status = Status.SINGULAR if singular else Status.STALLED
+                    break
                 kicks += 1
                 u1 = project(system, u + kicks * KICK * np.maximum(np.abs(u), 1.0))
-            if u1 is None:
-                status = Status.SINGULAR if d is None else Status.STALLED
-                break
             point = _inside(system, u, u1)
             shrink = parts.shrinkage(r, point[1], nonzero(s))
         slow = 0 if shrink < SLOW else slow + 1
@@ -107,7 +109,16 @@ def _iterate(system: System, u0: np.ndarray, options: Options) -> Outcome:
             status = Status.STALLED
     if worst > tol and status in (Status.STALLED, Status.ITERATION_LIMIT):
         status = _explain(system, point, factor, status)
-    return finish(system, point, factor, status, iterations, history, "newton", options)
+    return finish(system, point, factor, status, iterations, history, "newton", options, moderate=True)
+
+
+def _factor(system: System, J: Any, u: np.ndarray, s: np.ndarray, wary: bool) -> Factorization | None:
+    """The factors of `J`; None if it is singular, if `wary` to working precision."""
+    try:
+        factor = system.factor(J)
+    except SingularMatrix:
+        return None
+    return None if wary and best_rcond(factor, u, s) < SINGULAR_RCOND else factor
 
 
 def _is_bounded(system: System) -> bool:

@@ -43,6 +43,7 @@ RESTART, CYCLES = 60, 10  # of GMRES
 SUFFICIENT = 1e-4
 SHORTEST = 1e-8
 PROBES = 6
+WORST_CONDITION = 1e11  # of the scaled Jacobian: above it, no step that GMRES finds has a digit
 SMALL = 1e-3  # magnitude of the smallest unknowns, relative to the largest, in the scaling of GMRES
 
 
@@ -63,8 +64,8 @@ def _iterate(system: System, u0: np.ndarray, options: Options) -> Outcome:
         iterations += 1
         row = nonzero(s)
         found = _inexact_step(system, u, r, row, eta)
-        if found is None:
-            status = Status.STALLED
+        if isinstance(found, Status):
+            status = found
             break
         u, r1 = found
         eta = _forcing(eta, weighted_norm(r1, row) / weighted_norm(r, row))
@@ -100,8 +101,8 @@ def _forcing(eta: float, ratio: float) -> float:
 
 def _inexact_step(
     system: System, u: np.ndarray, r: np.ndarray, row: np.ndarray, eta: float
-) -> tuple[np.ndarray, np.ndarray] | None:
-    """A point with a smaller residual along a step found to the accuracy `eta`, and its residual."""
+) -> tuple[np.ndarray, np.ndarray] | Status:
+    """A point with a smaller residual along a step found to the accuracy `eta`, and its residual; or why not."""
     # Scaled both ways: the equations by their magnitudes, the unknowns by theirs.
     column = np.abs(u)
     column = np.maximum(column, SMALL * column.max(initial=0.0))
@@ -111,7 +112,11 @@ def _inexact_step(
     e, _ = gmres(operator, -r / row, rtol=eta, atol=0.0, restart=min(RESTART, n), maxiter=CYCLES)
     d = column * e
     if not np.isfinite(d).all() or not d.any():
-        return None
+        return Status.STALLED
+    # Contradictory equations send the unknowns to infinity: |A v|/|v| |e|/|b| is a lower bound of the condition number.
+    probe = operator.matvec(np.where(np.arange(n) % 2, -1.0, 1.0))
+    if np.abs(probe).max() * np.abs(e).max() > WORST_CONDITION * np.abs(r / row).max():
+        return Status.SINGULAR
     norm = weighted_norm(r, row)
     # What GMRES has reached, which may be less than was asked.
     eta = min(max(eta, weighted_norm(r + system.jvp(u, d), row) / norm), 1.0)
@@ -123,4 +128,4 @@ def _inexact_step(
         if weighted_norm(r1, row) <= bound and not np.array_equal(u1, u):
             return u1, r1
         length *= 0.5
-    return None
+    return Status.STALLED

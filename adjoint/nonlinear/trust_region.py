@@ -71,7 +71,7 @@ def _iterate(system: System, u0: np.ndarray, options: Options) -> Outcome:
             break
         point = moved
         history.append(point[-1])
-    return finish(system, point, factor, status, iterations, history, "trust-region", options)
+    return finish(system, point, factor, status, iterations, history, "trust-region", options, moderate=factor is None)
 
 
 def _free(system: System, u: np.ndarray, gradient: np.ndarray) -> np.ndarray:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from .dot import dot
+from .graph_picture import draw_graph
 from .json_ import dumps, plain
-from .picture import draw_graph, draw_matrix
+from .matrix_picture import draw_matrix
 from .tables import gradient_text, result_text, solution_text
 from .text import number, table
 

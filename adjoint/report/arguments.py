@@ -131,7 +131,7 @@ def bounds(texts: Iterable[str]) -> dict[str, tuple[float | None, float | None]]
         for part in _parts(text):
             name, sign, right = part.partition("=")
             low, colon, high = right.partition(":")
-            if not name.strip() or bool(sign) != bool(colon):
+            if not name.strip() or bool(sign) != bool(colon) or ":" in name:
                 raise UsageError(
                     f"--over {part}: expected name=lower:upper, name=lower:, name=:upper or name"
                 )

@@ -46,7 +46,7 @@ SMOOTH: list[Callable[[Any, Any], Any]] = [
     lambda u, v: (2.0 + np.cos(u)) ** np.tanh(v),
     lambda u, v: np.log(2.0 + np.sin(u)) * np.arctan(v),
 ]
-TO_ARRAY: list[Callable[[Any], Any]] = [  # of an array: ‖A‖∞ ≤ 1
+VECTORS: list[Callable[[Any], Any]] = [  # vector to vector, ‖A‖∞ ≤ 1
     lambda u: u,
     lambda u: u[::-1],
     lambda u: np.roll(u, 1),
@@ -56,7 +56,39 @@ TO_ARRAY: list[Callable[[Any], Any]] = [  # of an array: ‖A‖∞ ≤ 1
     lambda u: (u - np.mean(u)) / 2.0,
     lambda u: np.concatenate([u[1:], u[:1]]),
 ]
-TO_SCALAR: list[Callable[[Any], Any]] = [np.mean, lambda u: u[1], lambda u: u @ MIX[0], lambda u: np.sum(u * u[::-1]) / 9.0 * 0.0 + u[-1]]
+# A_k by the dimensions of its argument and of its result; what is smaller broadcasts.
+LINEAR: dict[tuple[int, int], list[Callable[[Any], Any]]] = {
+    (1, 0): [np.mean, lambda u: u[1], lambda u: u @ MIX[0], lambda u: np.dot(MIX[1], u)],
+    (1, 1): VECTORS,
+    (1, 2): VECTORS,
+    (2, 0): [np.mean, lambda u: u[1, -1], lambda u: np.trace(u) / 2.0, lambda u: np.sum(u * MIX[:2]) / 2.0],
+    (2, 1): [lambda u: np.mean(u, axis=0), lambda u: u[1], lambda u: u[[0, 1, 0], [2, 0, 1]], lambda u: (u @ MIX.T)[0]],
+    (2, 2): [
+        lambda u: u,
+        lambda u: u[::-1],
+        lambda u: u @ MIX.T,
+        lambda u: np.cumsum(u, axis=1) / LENGTH,
+        lambda u: np.reshape(u.T, (2, LENGTH)),
+        lambda u: np.stack([u[1], u[0]]),
+    ],
+}
+# Any smooth functions, where there is no cycle.
+CURVED: dict[tuple[int, int], list[Callable[[Any], Any]]] = {
+    (1, 0): [np.prod, lambda u: np.sum(u**2), lambda u: u @ (MIX @ u), lambda u: np.einsum("i,i,i", u, u, u)],
+    (1, 1): [
+        np.cumprod,
+        lambda u: u / np.sum(1.0 + u * u),
+        lambda u: np.linalg.solve(3.0 * np.eye(LENGTH) + np.diag(np.sin(u)) + MIX, u),
+        lambda u: np.convolve(u, MIX[0], "same"),
+        lambda u: np.einsum("ij,j,i->i", MIX, u, u),
+        lambda u: np.outer(u, u) @ MIX[2],
+        lambda u: np.diff(np.tile(u, 2))[:LENGTH],
+    ],
+    (1, 2): [lambda u: np.outer(u[:2], u), lambda u: np.vstack([u, u**2])],
+    (2, 0): [lambda u: np.linalg.det(u @ u.T + np.eye(2)), np.prod, lambda u: np.sum(u @ u.T)],
+    (2, 1): [lambda u: u[0] * u[1], lambda u: np.sum(u, axis=0) ** 2, lambda u: np.prod(u, axis=0)],
+    (2, 2): [lambda u: u * u[::-1], lambda u: u @ u.T @ u / 4.0, lambda u: u / (2.0 + np.mean(u, axis=1, keepdims=True) ** 2)],
+}
 
 # How the equation v = f is written: the target's name defines it, or an implicit equation g(v, f) = 0, h' ≥ 1.
 WRITTEN: dict[str, Callable[[Any, Any], Any]] = {
@@ -90,13 +122,15 @@ class Spec:
     outside: Mapping[str, Sequence[Term]]  # smooth functions of inputs (without cycles: of earlier unknowns too)
     inside: Mapping[str, Sequence[Term]]  # the contraction
     cyclic: bool
+    mixed: bool  # equations that hold more than one unknown's own part
 
     def right(self, name: str, values: Mapping[str, Any]) -> Any:
         """f of ``v = f``, on expressions or on (complex) numbers."""
         shape = self.shapes[name]
         total = self.bias[name]
         for term in self.outside[name]:
-            total = total + 0.5 * SMOOTH[term.function % len(SMOOTH)](*_arguments(term, shape, values))
+            u, v = _arguments(term, shape, values, curved=True)
+            total = total + 0.5 * SMOOTH[term.function % len(SMOOTH)](u, v)
         weight = SHRINK / max(len(self.inside[name]), 1)
         for k, term in enumerate(self.inside[name]):
             u, v = _arguments(term, shape, values)
@@ -104,6 +138,17 @@ class Spec:
             part = GENTLE[i](u) if i < len(GENTLE) else PAIRS[i - len(GENTLE)](u, v)
             total = total + (-weight if k % 2 else weight) * part
         return total
+
+    def equation(self, name: str, values: Mapping[str, Any]) -> Any:
+        """g of the equation of an unknown; to an implicit one a part of the implicit one before it is added."""
+        g = WRITTEN[self.written[name]](values[name], self.right(name, values)) + np.zeros(self.shapes[name])
+        if self.mixed and self.written[name] != "explicit":
+            implicit = [n for n in self.shapes if self.written[n] != "explicit"]
+            k = implicit.index(name)
+            if k:
+                other = implicit[k - 1]
+                g = g + 0.25 * np.mean(WRITTEN[self.written[other]](values[other], self.right(other, values)))
+        return g
 
     def objective(self, values: Mapping[str, Any]) -> Any:
         total = 0.0
@@ -121,11 +166,11 @@ class Spec:
             if self.written[n] == "explicit":
                 m.define(values[n], f)
             else:
-                m.constrain(WRITTEN[self.written[n]](values[n], f) + np.zeros(self.shapes[n]), name=rename(f"eq_{n}"))
+                m.constrain(self.equation(n, values), name=rename(f"eq_{n}"))
         m.define(rename("f"), self.objective(values))
         return m
 
-    def equation(self, name: str) -> str:
+    def equation_name(self, name: str) -> str:
         """Name of the equation of an unknown."""
         return name if self.written[name] == "explicit" else f"eq_{name}"
 
@@ -143,24 +188,19 @@ class Spec:
     def residual(self, z: Any, x: Any) -> Any:
         """g, one after the other in the order of the unknowns; explicit equations as v − f."""
         values = self.unflatten(z, x)
-        parts = []
-        for n, shape in self.shapes.items():
-            g = WRITTEN[self.written[n]](values[n], self.right(n, values))
-            parts.append(np.ravel(g + np.zeros(shape)))
-        return np.concatenate(parts)
+        return np.concatenate([np.ravel(self.equation(n, values)) for n in self.shapes])
 
     def value(self, z: Any, x: Any) -> Any:
         return np.asarray(self.objective(self.unflatten(z, x)))
 
 
-def _arguments(term: Term, shape: tuple[int, ...], values: Mapping[str, Any]) -> tuple[Any, Any]:
+def _arguments(term: Term, shape: tuple[int, ...], values: Mapping[str, Any], curved: bool = False) -> tuple[Any, Any]:
     out = []
     for source, adapter in zip((term.first, term.second), term.adapters, strict=True):
         u = values[source]
-        if np.shape(u):
-            table = TO_ARRAY if shape else TO_SCALAR
-            u = table[adapter % len(table)](u)
-        out.append(u)
+        kind = np.ndim(u), len(shape)
+        table = LINEAR.get(kind, []) + (CURVED.get(kind, []) if curved else [])
+        out.append(table[adapter % len(table)](u) if table else u)
     return out[0], out[1]
 
 
@@ -184,9 +224,10 @@ def specs(draw: Any, cyclic: bool | None = None) -> Spec:
     cyclic = draw(st.booleans()) if cyclic is None else cyclic
 
     def number(shape: tuple[int, ...]) -> Any:
-        return np.array(draw(st.lists(eighths, min_size=LENGTH, max_size=LENGTH))) if shape else draw(eighths)
+        size = int(np.prod(shape))
+        return np.reshape(draw(st.lists(eighths, min_size=size, max_size=size)), shape)[()]
 
-    shape = st.sampled_from([(), (LENGTH,)])
+    shape = st.sampled_from([(), (LENGTH,), (2, LENGTH)])
     inputs = {f"x{k}": number(draw(shape)) for k in range(draw(st.integers(1, 3)))}
     shapes = {f"y{k}": draw(shape) for k in range(draw(st.integers(1, 6)))}
     kinds = sorted(WRITTEN)
@@ -197,7 +238,7 @@ def specs(draw: Any, cyclic: bool | None = None) -> Spec:
         outside[name] = draw(_terms([*inputs] if cyclic else [*inputs, *earlier], 1, 2))
         inside[name] = draw(_terms(list(shapes) if cyclic else [*inputs, *earlier], 0, 3))
     bias = {name: number(s) for name, s in shapes.items()}
-    return Spec(inputs, shapes, written, bias, outside, inside, cyclic)
+    return Spec(inputs, shapes, written, bias, outside, inside, cyclic, draw(st.booleans()))
 
 
 def _terms(sources: list[str], least: int, most: int) -> Any:

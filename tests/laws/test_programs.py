@@ -79,11 +79,11 @@ def test_solution_and_multipliers(spec: Spec) -> None:
     close(flat(gradient.values()), ref.gradient, 1e-9)
     lam = sol.multipliers("f")
     assert set(lam) == {*m.equations, *spec.inputs}
-    close(flat(lam[spec.equation(n)] for n in spec.shapes), ref.multipliers, 1e-9)
+    close(flat(lam[spec.equation_name(n)] for n in spec.shapes), ref.multipliers, 1e-9)
     close(flat(lam[n] for n in spec.inputs), ref.gradient, 1e-9)
     assert lam["f"] == 1.0
     for n, shape in spec.shapes.items():
-        assert np.shape(lam[spec.equation(n)]) == shape
+        assert np.shape(lam[spec.equation_name(n)]) == shape
     check = sol.check_derivatives("f")
     assert check and check.method == "complex step" and check.error < 1e-9, check
 
@@ -178,7 +178,7 @@ def test_lagrangian(spec: Spec, seed: int) -> None:
     close(matrix, matrix.T, 1e-12)
     rows = _slices({name: m.equations[name].size for name in equations})
     lower = matrix[n + 1 :, :n]
-    mine = np.concatenate([-lower[rows[spec.equation(name)]] for name in spec.shapes])
+    mine = np.concatenate([-lower[rows[spec.equation_name(name)]] for name in spec.shapes])
     close(mine, ref.g_z, 1e-9)
     close(matrix[n + 1 :, n + 1 :], np.zeros((n + 1, n + 1)), 1e-15)
     # λ from the KKT matrix: ∂L/∂z = 0 is linear in λ.
@@ -209,7 +209,7 @@ def same(spec: Spec, m: Any, other: Any, rename: Any = str, tol: float = 1e-9) -
     for n in (*spec.shapes, *spec.inputs, "f"):
         close(b[rename(n)], a[n], tol)
     for n in spec.shapes:
-        close(mu[rename(spec.equation(n))], lam[spec.equation(n)], tol)
+        close(mu[rename(spec.equation_name(n))], lam[spec.equation_name(n)], tol)
     for n in spec.inputs:
         close(gradient[rename(n)], a.gradient("f")[n], tol)
     for (r, c), block in a.hessian("f").items():

@@ -61,7 +61,7 @@ def test_sellar_multipliers_at_the_optimum() -> None:
             m, minimize="f", over={"z1": (-10, 10), "z2": (0, 10), "x": (0, 10)}, subject_to=[m["y1"] >= bound]
         )
         optima.append(problem.solve(method="SLSQP", options={"ftol": 1e-14}).fun)
-    assert result.multipliers["con1"] == pytest.approx((optima[0] - optima[1]) / (2.0 * h), rel=1e-6)
+    assert result.multipliers["con1"] == pytest.approx((optima[0] - optima[1]) / (2.0 * h), rel=1e-6, abs=0.0)
     assert result.multipliers["con2"] == 0.0
     assert result.multipliers["x"] > 0.0  # the lower bound of x is active: raising it raises f
 
@@ -115,8 +115,8 @@ def test_hohmann_optimum(method: str) -> None:
     assert result.fun == pytest.approx(4.196343770200, abs=f_tol)
     np.testing.assert_allclose(result.x, [2.23108979, 26.26891021], atol=x_tol)
     slope = result.solution.gradient("delta_v")
-    assert slope["dinc1"] == pytest.approx(slope["dinc2"], abs=1e-6)
-    assert result.multipliers["total"] == pytest.approx(slope["dinc1"], abs=1e-6)
+    assert slope["dinc1"] == pytest.approx(slope["dinc2"], abs=1e-5)
+    assert result.multipliers["total"] == pytest.approx(slope["dinc1"], abs=1e-5)
 
 
 def test_hohmann_stationary_point() -> None:
@@ -150,7 +150,7 @@ def test_betz_limit() -> None:
     result = problem.solve(method="SLSQP", options={"ftol": 1e-15})
     assert result.solution["a"] == pytest.approx(1.0 / 3.0, abs=1e-7)
     assert result.fun == pytest.approx(0.592592592593, abs=5e-13)
-    assert result.fun == pytest.approx(16.0 / 27.0, rel=1e-13)
+    assert result.fun == pytest.approx(16.0 / 27.0, rel=1e-13, abs=0.0)
 
 
 def test_betz_power_takes_the_largest_area() -> None:
@@ -209,7 +209,7 @@ def test_uniform_beam(dense: bool) -> None:
     m = beam(dense)
     sol = m.solve()
     inertia = WIDTH * 0.1**3 / 12.0
-    assert sol["d"][-2] == pytest.approx(-1.0 / (3.0 * inertia), rel=1e-9)
+    assert sol["d"][-2] == pytest.approx(-1.0 / (3.0 * inertia), rel=1e-9, abs=0.0)
     # ∂(∫ M²/(E I) dx)/∂h_e with the bending moment M = 1 − x; K has a condition number of 1e7
     x = np.arange(ELEMENTS + 1) * LENGTH
     moments = ((1.0 - x[:-1]) ** 3 - (1.0 - x[1:]) ** 3) / 3.0
@@ -249,19 +249,19 @@ def test_beam_optimum(data: Path) -> None:
     reference = json.loads((data / "mdo_coupled" / "problems.json").read_text())["openmdao_beam"]
     result = beam_optimum(beam())
     sol = result.solution
-    assert sol["compliance"] == pytest.approx(reference["casadi_ipopt"]["compliance"], rel=1e-11)
+    assert sol["compliance"] == pytest.approx(reference["casadi_ipopt"]["compliance"], rel=1e-11, abs=0.0)
     np.testing.assert_allclose(sol["h"], reference["casadi_ipopt"]["h"], atol=1e-8)
     np.testing.assert_allclose(sol["h"], reference["openmdao_reference_h"], atol=1.3e-7)
     # the multiplier of the volume, in units of the scaled problem
     price = result.multipliers["volume_limit"] * 1e4 / VOLUME
-    assert price == pytest.approx(reference["casadi_ipopt"]["d_compliance_d_volume"], rel=1e-7)
+    assert price == pytest.approx(reference["casadi_ipopt"]["d_compliance_d_volume"], rel=1e-7, abs=0.0)
 
 
 def test_beam_optimum_printed() -> None:
     """Compliance 23762.1536769, h[0] = 0.14915754, h[49] = 0.01610863."""
     result = beam_optimum(beam())
     h = result.solution["h"]
-    assert result.solution["compliance"] == pytest.approx(23762.1536769, rel=1e-10)
+    assert result.solution["compliance"] == pytest.approx(23762.1536769, rel=1e-10, abs=0.0)
     assert (h[0], h[49]) == pytest.approx((0.14915754, 0.01610863), abs=3e-8)
     assert (np.diff(h) < 0.0).all()
 
@@ -293,7 +293,7 @@ def test_reactor_most_product(method: str) -> None:
         "trust-constr": {"gtol": 1e-9, "xtol": 1e-12, "barrier_tol": 1e-9},
     }
     result = problem.solve(method=method, options=options[method])
-    assert result.fun == pytest.approx(1072.437200108632, rel=1e-12)
+    assert result.fun == pytest.approx(1072.437200108632, rel=1e-12, abs=0.0)
     # f is flat to 1e-12 relative over 1e-5 of sv; the sharper statement is the gradient's
     assert result.x[0] == pytest.approx(1.343811786175, abs=1e-5)
     assert result.solution.gradient("cb", wrt="sv") == pytest.approx(0.0, abs=1e-2)
@@ -305,6 +305,7 @@ def test_reactor_most_product(method: str) -> None:
         ("cb", 1.343811761064339, 1072.437200108631827, 1072.437200108631827),
         ("ratio", 1.265419964744789, 0.151904092661719, 1071.741008939537938),
     ],
+    ids=["cb", "ratio"],
 )
 def test_reactor_stationary_points(of: str, sv: float, value: float, cb: float) -> None:
     """The root of the total derivative, by Newton on the exact second derivative, against a 60-digit solution.
@@ -316,9 +317,9 @@ def test_reactor_stationary_points(of: str, sv: float, value: float, cb: float) 
     at = np.array([1.3])
     for _ in range(8):
         at = at - fun.jac(at) / fun.hess(at)[0]
-    assert at[0] == pytest.approx(sv, rel=1e-13)
-    assert fun(at) == pytest.approx(value, rel=1e-14)
-    assert fun.solution["cb"] == pytest.approx(cb, rel=1e-13)
+    assert at[0] == pytest.approx(sv, rel=1e-13, abs=0.0)
+    assert fun(at) == pytest.approx(value, rel=1e-14, abs=0.0)
+    assert fun.solution["cb"] == pytest.approx(cb, rel=1e-13, abs=0.0)
     printed = {"cb": (1.343811786175, 1072.437200108632), "ratio": (1.265419965, 1071.741008945)}[of]
     assert at[0] == pytest.approx(printed[0], abs=3e-8)
     assert fun.solution["cb"] == pytest.approx(printed[1], abs=6e-9)
@@ -381,5 +382,5 @@ def test_sensitivities_of_its_optimum() -> None:
     np.testing.assert_allclose(jacobian["x", "eta2"], exact, rtol=1e-12)
     np.testing.assert_allclose(jacobian["x", "eta2"], [0.0043731, -0.2376092, 0.3432945], atol=2e-7)  # as printed
     # envelope theorem: ∂f*/∂η1 is the multiplier of its constraint
-    assert sol.gradient("f", wrt="eta1") == pytest.approx(sol["first"], rel=1e-12)
-    assert sol.gradient("f", wrt="eta2") == pytest.approx(-sol["second"] * sol["x"][0], rel=1e-12)
+    assert sol.gradient("f", wrt="eta1") == pytest.approx(sol["first"], rel=1e-12, abs=0.0)
+    assert sol.gradient("f", wrt="eta2") == pytest.approx(-sol["second"] * sol["x"][0], rel=1e-12, abs=0.0)

@@ -36,10 +36,10 @@ TABLE = [
 @pytest.mark.parametrize(("x", "f", "lam_c", "lam_a", "slope"), TABLE)
 def test_table(x: float, f: float, lam_c: float, lam_a: float, slope: float) -> None:
     lam = domke.multipliers(x)
-    assert domke(x) == pytest.approx(f, rel=1e-14)
-    assert lam["c"] == pytest.approx(lam_c, rel=1e-14)
-    assert lam["a"] == pytest.approx(lam_a, rel=1e-14)
-    assert lam["x"] == pytest.approx(slope, rel=1e-14)
+    assert domke(x) == pytest.approx(f, rel=1e-14, abs=0.0)
+    assert lam["c"] == pytest.approx(lam_c, rel=1e-14, abs=0.0)
+    assert lam["a"] == pytest.approx(lam_a, rel=1e-14, abs=0.0)
+    assert lam["x"] == pytest.approx(slope, rel=1e-14, abs=0.0)
     assert domke.gradient(x) == lam["x"]
 
 
@@ -49,15 +49,15 @@ def test_formulas_of_the_multipliers(x: float) -> None:
     sol = domke.program.solve(x=x)
     lam = sol.multipliers("f")
     assert lam["f"] == lam["d"] == lam["e"] == 1.0
-    assert lam["c"] == pytest.approx(np.exp(sol["c"]) + np.cos(sol["c"]), rel=1e-14)
+    assert lam["c"] == pytest.approx(np.exp(sol["c"]) + np.cos(sol["c"]), rel=1e-14, abs=0.0)
     assert lam["b"] == lam["c"]
-    assert lam["a"] == pytest.approx(lam["c"] * (1.0 + 2.0 * sol["a"]), rel=1e-14)
-    assert lam["x"] == pytest.approx(lam["a"] * sol["a"], rel=1e-14)
+    assert lam["a"] == pytest.approx(lam["c"] * (1.0 + 2.0 * sol["a"]), rel=1e-14, abs=0.0)
+    assert lam["x"] == pytest.approx(lam["a"] * sol["a"], rel=1e-14, abs=0.0)
 
 
 def test_closed_form_at_zero() -> None:
-    assert domke(0.0) == pytest.approx(np.exp(2.0) + np.sin(2.0), rel=1e-15)
-    assert domke.gradient(0.0) == pytest.approx(3.0 * (np.exp(2.0) + np.cos(2.0)), rel=1e-15)
+    assert domke(0.0) == pytest.approx(np.exp(2.0) + np.sin(2.0), rel=1e-15, abs=0.0)
+    assert domke.gradient(0.0) == pytest.approx(3.0 * (np.exp(2.0) + np.cos(2.0)), rel=1e-15, abs=0.0)
 
 
 def test_the_program_is_the_function() -> None:
@@ -83,9 +83,9 @@ def two_inputs() -> adj.Program:
 def test_two_inputs() -> None:
     sol = two_inputs().solve(x=0.3, y=-0.2)
     gradient = sol.gradient("f")
-    assert sol["f"] == pytest.approx(1.16357336148923, rel=1e-14)
-    assert gradient["x"] == pytest.approx(-4.87033286100864, rel=1e-14)
-    assert gradient["y"] == pytest.approx(-0.97521803000413, rel=1e-14)
+    assert sol["f"] == pytest.approx(1.16357336148923, rel=1e-14, abs=0.0)
+    assert gradient["x"] == pytest.approx(-4.87033286100864, rel=1e-14, abs=0.0)
+    assert gradient["y"] == pytest.approx(-0.97521803000413, rel=1e-14, abs=0.0)
 
 
 def test_random_linear_read_out() -> None:
@@ -95,7 +95,7 @@ def test_random_linear_read_out() -> None:
     w = dict(zip("xyabcdef", rng.standard_normal(8), strict=True))
     lam = sol.multipliers(w)
     a, b, c = sol["a"], sol["b"], sol["c"]
-    assert b == pytest.approx(a * a, rel=1e-15)
+    assert b == pytest.approx(a * a, rel=1e-15, abs=0.0)
     expected = {"f": w["f"]}
     expected["e"] = w["e"] + expected["f"]
     expected["d"] = w["d"] + expected["f"]
@@ -106,5 +106,5 @@ def test_random_linear_read_out() -> None:
     expected["y"] = w["y"] + expected["c"]
     assert lam.keys() == expected.keys()
     for name, value in expected.items():
-        assert lam[name] == pytest.approx(value, rel=1e-13), name
-    assert sol.gradient(w) == pytest.approx({"x": expected["x"], "y": expected["y"]}, rel=1e-13)
+        assert lam[name] == pytest.approx(value, rel=1e-13, abs=0.0), name
+    assert sol.gradient(w) == pytest.approx({"x": expected["x"], "y": expected["y"]}, rel=1e-13, abs=0.0)

@@ -78,10 +78,10 @@ def micrograd(a, b):
 
 def test_micrograd() -> None:
     """g = 24.7041, dg/da = 138.8338, dg/db = 645.5773 in the README."""
-    assert micrograd(-4.0, 2.0) == pytest.approx(24.70408163265306, rel=1e-15)
+    assert micrograd(-4.0, 2.0) == pytest.approx(24.70408163265306, rel=1e-15, abs=0.0)
     gradient = micrograd.gradient(-4.0, 2.0)
-    assert gradient["a"] == pytest.approx(138.8338192419825, rel=1e-15)
-    assert gradient["b"] == pytest.approx(645.5772594752186, rel=1e-15)
+    assert gradient["a"] == pytest.approx(138.8338192419825, rel=1e-15, abs=0.0)
+    assert gradient["b"] == pytest.approx(645.5772594752186, rel=1e-15, abs=0.0)
 
 
 @pytest.mark.parametrize("n", [1, 5, 20])

@@ -32,7 +32,7 @@ def network() -> adj.Program:
 def test_printed_values() -> None:
     sol = network().solve()
     lam = sol.multipliers("C")
-    assert sol["C"] == pytest.approx(0.23833504288908364, rel=1e-15)
+    assert sol["C"] == pytest.approx(0.23833504288908364, rel=1e-15, abs=0.0)
     np.testing.assert_allclose(lam["z2"], [-0.11940872, 0.1244186], atol=5e-9)
     np.testing.assert_allclose(lam["z1"], [-0.02387246, 0.0279362, -0.03037373], atol=5e-9)
     dW1 = [[-0.0119362286, 0.0238724572], [0.0139681013, -0.0279362027], [-0.0151868634, 0.0303737268]]
@@ -90,7 +90,7 @@ def test_linear_neuron_is_a_parabola() -> None:
     y = m.define("y", np.sum(w * x))
     m.define("E", (t - y) ** 2)
     sol = m.solve()
-    assert sol["E"] == pytest.approx(0.49, rel=1e-15)
+    assert sol["E"] == pytest.approx(0.49, rel=1e-15, abs=0.0)
     np.testing.assert_allclose(sol.gradient("E", wrt="w"), [1.4, 1.4], rtol=1e-15)
     hessian = sol.hessian("E", wrt="w")
     np.testing.assert_array_equal(hessian, 2.0 * np.ones((2, 2)))
@@ -129,7 +129,7 @@ def neuron(samples: np.ndarray, targets: np.ndarray, bias_as_weight: bool) -> ad
 def test_bias_column_is_an_explicit_bias() -> None:
     explicit = neuron(SAMPLES, TARGETS, False).solve()
     column = neuron(SAMPLES, TARGETS, True).solve()
-    assert column["E"] == pytest.approx(explicit["E"], rel=1e-15)
+    assert column["E"] == pytest.approx(explicit["E"], rel=1e-15, abs=0.0)
     gradient = np.append(explicit.gradient("E", wrt="w"), explicit.gradient("E", wrt="b"))
     np.testing.assert_allclose(column.gradient("E", wrt="w"), gradient, rtol=1e-14)
 

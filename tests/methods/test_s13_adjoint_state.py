@@ -46,7 +46,7 @@ def test_sign() -> None:
     B = np.array([[2.5, 1.0], [1.0, 3.0]])
     np.testing.assert_allclose(B.T @ there, -u, rtol=1e-14)
     dB = np.array([[1.0, 0.0], [0.0, 0.0]])
-    assert sol.gradient("J", wrt="v") == pytest.approx(0.5 + (dB @ u) @ there, rel=1e-14)
+    assert sol.gradient("J", wrt="v") == pytest.approx(0.5 + (dB @ u) @ there, rel=1e-14, abs=0.0)
 
 
 def test_duality() -> None:
@@ -59,8 +59,8 @@ def test_duality() -> None:
     m.define("f", s @ x)
     sol = m.solve()
     r = sol.multipliers("f")["system"]
-    assert sol["f"] == pytest.approx(-0.5, rel=1e-15)
-    assert r @ b == pytest.approx(-0.5, rel=1e-15)
+    assert sol["f"] == pytest.approx(-0.5, rel=1e-15, abs=0.0)
+    assert r @ b == pytest.approx(-0.5, rel=1e-15, abs=0.0)
     np.testing.assert_allclose(A.T @ r, s, rtol=1e-15)
 
 
@@ -120,4 +120,4 @@ def test_two_sweeps_whatever_the_dimension(n: int) -> None:
     for k in range(0, n, max(1, n // 5)):
         step = np.eye(n)[k] * h
         difference = (fun(fun.x0 + step) - fun(fun.x0 - step)) / (2.0 * h)
-        assert gradient[k] == pytest.approx(difference, rel=1e-7)
+        assert gradient[k] == pytest.approx(difference, rel=1e-7, abs=0.0)

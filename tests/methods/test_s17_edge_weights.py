@@ -56,11 +56,11 @@ def test_scalar_loop() -> None:
     s = m.unknown("s")
     m.define(s, a * s + 1.0)
     sol = m.solve()
-    assert sol["s"] == pytest.approx(2.0, rel=1e-15)
-    assert sol.gradient("s", wrt="a") == pytest.approx(4.0, rel=1e-14)
+    assert sol["s"] == pytest.approx(2.0, rel=1e-15, abs=0.0)
+    assert sol.gradient("s", wrt="a") == pytest.approx(4.0, rel=1e-14, abs=0.0)
     p, r = sol["s"], 0.3
-    assert sol.jvp({"a": r}, of="s")["s"] == pytest.approx(p * r * p, rel=1e-14)
-    assert sol.hessian("s", wrt="a") == pytest.approx(2.0 / 0.5**3, rel=1e-13)
+    assert sol.jvp({"a": r}, of="s")["s"] == pytest.approx(p * r * p, rel=1e-14, abs=0.0)
+    assert sol.hessian("s", wrt="a") == pytest.approx(2.0 / 0.5**3, rel=1e-13, abs=0.0)
 
 
 def test_expectation_semiring_is_forward_mode() -> None:
@@ -70,7 +70,7 @@ def test_expectation_semiring_is_forward_mode() -> None:
     star = np.linalg.inv(np.eye(2) - np.array(SMALL))
     tangent = sol.jvp({"W": direction}, of=["beta", "Z"])
     np.testing.assert_allclose(tangent["beta"], (star @ direction @ star)[:, 1], rtol=1e-13)
-    assert tangent["Z"] == pytest.approx(np.sum(direction * sol.gradient("Z", wrt="W")), rel=1e-13)
+    assert tangent["Z"] == pytest.approx(np.sum(direction * sol.gradient("Z", wrt="W")), rel=1e-13, abs=0.0)
 
 
 RING = 10_000
@@ -89,7 +89,7 @@ def test_ring() -> None:
     assert np.abs(sol["beta"] - W @ sol["beta"] - unit).max() < 1e-10
     lam = sol.multipliers("Z")
     assert np.abs(lam["beta"] - W.T @ lam["beta"] - unit).max() < 1e-10
-    assert sol["Z"] == pytest.approx(1.0 / (1.0 - 0.9**RING), rel=1e-12)
+    assert sol["Z"] == pytest.approx(1.0 / (1.0 - 0.9**RING), rel=1e-12, abs=0.0)
     np.testing.assert_allclose(lam["w"], lam["beta"] * np.roll(sol["beta"], -1), rtol=1e-10, atol=1e-300)
     # all paths from 0 to 0 go around: λ_i = 0.9^i, β_i = 0.9^(RING − i)
     np.testing.assert_allclose(lam["beta"][:50], 0.9 ** np.arange(50), rtol=1e-10)
@@ -155,4 +155,4 @@ def test_value_function_formulas() -> None:
     np.testing.assert_allclose(d, np.linalg.solve(np.eye(2) - 0.9 * P.T, [1.0, 0.0]), rtol=1e-13)
     np.testing.assert_allclose(lam["r"], d, rtol=1e-14)
     np.testing.assert_allclose(lam["P"], 0.9 * np.outer(d, v), rtol=1e-13)
-    assert lam["gamma"] == pytest.approx(d @ P @ v, rel=1e-13)
+    assert lam["gamma"] == pytest.approx(d @ P @ v, rel=1e-13, abs=0.0)

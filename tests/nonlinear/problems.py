@@ -453,3 +453,22 @@ def no_root_2d() -> Problem:
         lambda u: [np.exp(u[0]) + u[1] ** 2 + 0.5, u[0] - u[1]],
         lambda u: [[np.exp(u[0]), 2.0 * u[1]], [1.0, -1.0]],
     )
+
+
+def contradiction() -> Problem:
+    """Six linear equations, the last the sum of two others but for its right side."""
+    rng = np.random.default_rng(1)
+    A = rng.standard_normal((6, 6))
+    A[5] = A[0] + A[1]
+    b = A @ rng.standard_normal(6) + np.eye(6)[5]
+    return Problem("contradiction", rng.standard_normal(6), lambda u: A @ u - b, lambda u: A)
+
+
+def parallel_curves() -> Problem:
+    """x^3 - y = 1, 3 (x^3 - y) = 6."""
+    return Problem(
+        "parallel curves",
+        [2.0, 1.0],
+        lambda u: [u[0] ** 3 - u[1] - 1.0, 3.0 * (u[0] ** 3 - u[1]) - 6.0],
+        lambda u: [[3.0 * u[0] ** 2, -1.0], [9.0 * u[0] ** 2, -3.0]],
+    )

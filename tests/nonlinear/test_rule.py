@@ -68,7 +68,7 @@ def test_polish_makes_one_factorization_and_never_worsens() -> None:
     assert outcome.scaled < 1e-15 < point[-1]
     plain = finish(problem, point, None, Status.STALLED, 0, [], "some", Options(polish=0))
     assert plain.u is problem.root
-    assert plain.factor is None
+    assert plain.factor is not None
 
 
 def test_start_is_within_bounds_and_off_infinite_derivatives() -> None:

@@ -146,7 +146,7 @@ def test_anderson_is_exact_for_linear_maps() -> None:
 def test_broyden_takes_one_jacobian_where_that_is_enough() -> None:
     problem = problems.broyden_tridiagonal()
     assert solve("broyden", problem, polish=0).success
-    assert problem.calls["factor"] <= 2
+    assert problem.calls["factor"] <= 3  # the first, one after the first verification, one at the end
     assert problem.calls["linearize"] <= 3
 
 

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import numpy as np
 import pytest
 
 from adjoint.report.matrix import BlockMatrix, block_matrix
@@ -14,11 +13,13 @@ MODELS = [sellar, arrays, chain, tangle, empty]
 def test_block_lower_triangular_with_a_full_diagonal(make: object, scalar: bool) -> None:
     m = make()  # type: ignore[operator]
     matrix = block_matrix(m, large=10**6 if scalar else -1)
-    block = np.repeat(np.arange(len(matrix.diagonal)), [size for _, size, _ in matrix.diagonal])
-    assert len(block) == matrix.size
-    assert (block[matrix.rows] >= block[matrix.cols]).all()
-    on_diagonal = set(block[matrix.rows][block[matrix.rows] == block[matrix.cols]].tolist())
-    assert on_diagonal == set(range(len(matrix.diagonal)))
+    by_row, by_col = matrix.block_of_rows, matrix.block_of_cols
+    assert (len(by_row), len(by_col)) == matrix.shape
+    assert (by_row[matrix.rows] >= by_col[matrix.cols]).all()
+    on_diagonal = set(by_row[matrix.rows][by_row[matrix.rows] == by_col[matrix.cols]].tolist())
+    assert on_diagonal == set(range(len(matrix.blocks)))
+    if scalar:
+        assert all(b.height == b.width and b.row == b.col for b in matrix.blocks)
     assert matrix.scalar == scalar
 
 
@@ -29,10 +30,10 @@ def names(matrix: BlockMatrix) -> list[str]:
 def test_sizes_and_names() -> None:
     m = arrays()
     matrix = block_matrix(m)
-    assert matrix.size == sum(v.size for v in m.unknowns)
+    assert matrix.shape == (12, 12)
     assert sorted(names(matrix)) == ["T", "mean", "q"]
     assert {size for _, size, _ in matrix.unknowns} == {6, 5, 1}
-    assert block_matrix(m, large=0).size == 5  # five equations, of which four for two arrays
+    assert block_matrix(m, large=0).shape == (5, 3)  # four equations determine two arrays
 
 
 def test_the_entries_are_those_of_the_jacobian() -> None:

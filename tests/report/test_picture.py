@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 import adjoint as adj
-from adjoint.report import picture
+from adjoint.report import graph_picture, matrix_picture, picture
+from adjoint.report.graph_picture import draw_graph
+from adjoint.report.matrix_picture import draw_matrix
 from tests.report.models import arrays, chain, empty, sellar, tangle
 
 MODELS = {
@@ -26,7 +28,7 @@ def _installed() -> None:
 
 
 @pytest.mark.parametrize("make", MODELS.values(), ids=list(MODELS))
-@pytest.mark.parametrize("draw", [picture.draw_graph, picture.draw_matrix])
+@pytest.mark.parametrize("draw", [draw_graph, draw_matrix])
 def test_every_program_is_drawn(draw: object, make: object, tmp_path: Path) -> None:
     file = tmp_path / "picture.png"
     with warnings.catch_warnings():
@@ -39,68 +41,54 @@ def test_every_program_is_drawn(draw: object, make: object, tmp_path: Path) -> N
 @pytest.mark.parametrize(("ending", "start"), [("svg", b"<?xml"), ("pdf", b"%PDF"), ("PNG", b"\x89PNG")])
 def test_formats(ending: str, start: bytes, tmp_path: Path) -> None:
     file = tmp_path / f"picture.{ending}"
-    picture.draw_graph(sellar(), file)
+    draw_graph(sellar(), file)
     assert file.read_bytes().startswith(start)
 
 
 @pytest.mark.parametrize("name", ["picture.doc", "picture"])
 def test_other_formats_are_refused(name: str, tmp_path: Path) -> None:
     with pytest.raises(adj.ModelError, match=r"must end with one of .*\.png"):
-        picture.draw_matrix(sellar(), tmp_path / name)
+        draw_matrix(sellar(), tmp_path / name)
 
 
-@pytest.mark.parametrize("draw", [picture.draw_graph, picture.draw_matrix])
+@pytest.mark.parametrize("draw", [draw_graph, draw_matrix])
 def test_names_are_no_formulas(draw: object, tmp_path: Path) -> None:
     m = adj.Program("a $name$ _{x}^ $")
     m.define("$y", 2 * m.input("x_$\\frac$", 1.0))
     draw(m, tmp_path / "a.png")  # type: ignore[operator]
 
 
-def texts_and_axes(
-    monkeypatch: pytest.MonkeyPatch, draw: object, m: adj.Program, tmp_path: Path
-) -> list[object]:
-    """The extents of all texts of a picture, on the pixels of its figure."""
-    kept: list[object] = []
+def texts(
+    monkeypatch: pytest.MonkeyPatch, draw: object, m: adj.Program
+) -> tuple[list[tuple[str, object]], object]:
+    """All texts of a picture with their extents, and the paper, in pixels."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-    def save(figure: object, path: object) -> None:
-        renderer = figure.canvas.get_renderer()  # type: ignore[attr-defined]
-        paper = figure.bbox  # type: ignore[attr-defined]
-        for axes in figure.axes:  # type: ignore[attr-defined]
-            for text in axes.texts:
-                kept.append((text.get_text(), text.get_window_extent(renderer), paper))
-
-    monkeypatch.setattr(picture, "_save", save)
-    draw(m, tmp_path / "a.png")  # type: ignore[operator]
-    return kept
+    kept: list[picture.Paper] = []
+    for module in (graph_picture, matrix_picture):
+        monkeypatch.setattr(module, "save", lambda sheet, path: kept.append(sheet))
+    draw(m, "")  # type: ignore[operator]
+    (sheet,) = kept
+    renderer = FigureCanvasAgg(sheet.figure).get_renderer()
+    return [(t.get_text(), t.get_window_extent(renderer)) for t in sheet.axes.texts], sheet.figure.bbox
 
 
 @pytest.mark.parametrize("make", MODELS.values(), ids=list(MODELS))
-@pytest.mark.parametrize("draw", [picture.draw_graph, picture.draw_matrix])
+@pytest.mark.parametrize("draw", [draw_graph, draw_matrix])
 def test_texts_do_not_overlap_and_stay_on_the_paper(
-    draw: object, make: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    draw: object, make: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    def figure(width: float, height: float) -> Figure:
-        made = Figure(figsize=(width, height), dpi=100)
-        FigureCanvasAgg(made)
-        return made
-
-    monkeypatch.setattr(picture, "_figure", figure)
-    kept = texts_and_axes(monkeypatch, draw, make(), tmp_path)  # type: ignore[operator]
-    assert kept
-    for i, (text, box, paper) in enumerate(kept):  # type: ignore[misc]
-        assert paper.x0 <= box.x0 and box.x1 <= paper.x1, text
-        assert paper.y0 <= box.y0 and box.y1 <= paper.y1, text
-        for other, second, _ in kept[:i]:  # type: ignore[misc]
-            apart = box.x1 <= second.x0 or second.x1 <= box.x0 or box.y1 <= second.y0 or second.y1 <= box.y0
-            assert apart, (text, other)
+    found, sheet = texts(monkeypatch, draw, make())  # type: ignore[operator]
+    assert found
+    for i, (words, box) in enumerate(found):
+        assert sheet.x0 <= box.x0 and box.x1 <= sheet.x1, words  # type: ignore[attr-defined]
+        assert sheet.y0 <= box.y0 and box.y1 <= sheet.y1, words  # type: ignore[attr-defined]
+        for other, second in found[:i]:
+            assert not box.overlaps(second), (words, other)  # type: ignore[attr-defined]
 
 
 def test_without_matplotlib_the_extra_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in ("matplotlib", "matplotlib.figure"):
-        monkeypatch.setitem(sys.modules, name, None)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
     assert not picture.is_available()
     with pytest.raises(adj.ModelError, match=r"pip install 'adjoint\[plot\]'"):
-        picture.draw_graph(sellar(), tmp_path / "a.png")
+        draw_graph(sellar(), tmp_path / "a.png")

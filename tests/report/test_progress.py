@@ -39,8 +39,8 @@ def test_no_line_without_tqdm(monkeypatch: pytest.MonkeyPatch) -> None:
         assert callback is None
 
 
-@pytest.fixture
-def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
+def watched(monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    """A terminal in place of stderr; not a fixture, for pytest sets stderr again after those."""
     pytest.importorskip("tqdm")
     stream = Terminal()
     monkeypatch.setattr(sys, "stderr", stream)
@@ -48,7 +48,8 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
     return stream
 
 
-def test_iterations_are_counted_with_the_objective(terminal: Terminal) -> None:
+def test_iterations_are_counted_with_the_objective(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = watched(monkeypatch)
     with progress("sellar", sign=-1.0) as callback:
         assert callback is not None
         callback(SimpleNamespace(fun=-2.5))
@@ -60,7 +61,8 @@ def test_iterations_are_counted_with_the_objective(terminal: Terminal) -> None:
 @pytest.mark.parametrize(
     "method", ["SLSQP", "trust-constr", "TNC", "L-BFGS-B", "Nelder-Mead", "COBYLA", "COBYQA"]
 )
-def test_every_way_that_scipy_calls_back(terminal: Terminal, method: str) -> None:
+def test_every_way_that_scipy_calls_back(monkeypatch: pytest.MonkeyPatch, method: str) -> None:
+    terminal = watched(monkeypatch)
     m = adj.Program()
     m.define("f", (m.input("x", 2.0) - 1.0) ** 2)
     with progress("parabola") as callback:

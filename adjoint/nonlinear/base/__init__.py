@@ -1,22 +1,11 @@
 """What all methods share: the system they see, the convergence rule, and the steps several of them take."""
 
+from adjoint.nonlinear.base.ends import finish, start, verify
 from adjoint.nonlinear.base.fixed_point_map import iterate_map, relative_change, require_sweep
 from adjoint.nonlinear.base.fold import is_fold, rounding_noise
 from adjoint.nonlinear.base.line_search import SUFFICIENT, Parts, backtrack
 from adjoint.nonlinear.base.rank import SINGULAR_RCOND, best_rcond
-from adjoint.nonlinear.base.rule import (
-    FLOOR,
-    ROUNDING,
-    evaluate,
-    finish,
-    natural_scale,
-    nonzero,
-    polish,
-    project,
-    scaled_residual,
-    start,
-    verify,
-)
+from adjoint.nonlinear.base.rule import FLOOR, ROUNDING, evaluate, natural_scale, nonzero, project, scaled_residual
 from adjoint.nonlinear.base.steps import column_norms, levenberg_step, shifted_step, weighted_norm
 from adjoint.nonlinear.base.system import (
     Attempt,
@@ -49,7 +38,6 @@ __all__ = [
     "levenberg_step",
     "natural_scale",
     "nonzero",
-    "polish",
     "project",
     "relative_change",
     "require_sweep",

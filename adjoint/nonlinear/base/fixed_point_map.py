@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from adjoint.errors import Status, UnsupportedError
-from adjoint.nonlinear.base.rule import FLOOR, ROUNDING, project, verify
+from adjoint.nonlinear.base.ends import verify
+from adjoint.nonlinear.base.rule import FLOOR, ROUNDING, project
 from adjoint.nonlinear.base.system import Options, Outcome, System
 
 __all__ = ["iterate_map", "relative_change", "require_sweep"]

@@ -1,4 +1,4 @@
-"""The one rule that says when a system is solved, and how every method begins and ends.
+"""The one rule that says when a system is solved.
 
 Equation ``i`` is satisfied when ``|r_i| <= tol * s_i``, with its *natural magnitude*
 
@@ -18,27 +18,13 @@ from typing import Any
 
 import numpy as np
 
-from adjoint.errors import Status
-from adjoint.nonlinear.base.system import Factorization, Options, Outcome, SingularMatrix, System
+from adjoint.nonlinear.base.system import System
 
-__all__ = [
-    "FLOOR",
-    "ROUNDING",
-    "evaluate",
-    "finish",
-    "natural_scale",
-    "nonzero",
-    "polish",
-    "project",
-    "scaled_residual",
-    "start",
-    "verify",
-]
+__all__ = ["FLOOR", "ROUNDING", "evaluate", "natural_scale", "nonzero", "project", "scaled_residual"]
 
 FLOOR = 1e-6  # magnitude given to an unknown that is smaller: it may be zero
 ROUNDING = 4 * np.finfo(float).eps  # a scaled residual that no method can be asked to improve
 FAR = 1e300  # scaled residual of an equation that has lost its derivatives and is not satisfied
-NUDGE = 1e-4  # how far a guess is moved off a point where its Jacobian is infinite, such as sqrt at 0
 
 
 def natural_scale(J: Any, u: np.ndarray) -> np.ndarray:
@@ -95,92 +81,3 @@ def evaluate(system: System, u: np.ndarray) -> tuple[np.ndarray, Any, np.ndarray
     r, J = system.linearize(u)
     s = natural_scale(J, u)
     return r, J, s, scaled_residual(r, s)
-
-
-def start(system: System, u0: np.ndarray) -> tuple[np.ndarray, np.ndarray, Any, np.ndarray, float]:
-    """The first iterate, within the bounds, and all that is known there.
-
-    Where the equations are finite but some derivatives are not (``sqrt(u)`` at a guess of 0), the unknowns in
-    question are moved a little; a guess outside the domain of the equations is left as it is.
-    """
-    u = project(system, np.array(u0, dtype=float).ravel())
-    r, J, s, worst = evaluate(system, u)
-    if not worst < inf and np.isfinite(r).all():
-        for step in (NUDGE, -NUDGE):
-            moved = u.copy()
-            bad = _columns_not_finite(J)
-            moved[bad] += step * np.maximum(np.abs(u[bad]), 1.0)
-            moved = project(system, moved)
-            there = evaluate(system, moved)
-            if there[-1] < inf:
-                return moved, *there
-    return u, r, J, s, worst
-
-
-def _columns_not_finite(J: Any) -> np.ndarray:
-    """Indices of the columns of `J` with a NaN or an infinity."""
-    if isinstance(J, np.ndarray):
-        return np.flatnonzero(~np.isfinite(J).all(axis=0))
-    column = np.repeat(np.arange(J.shape[1]), np.diff(J.indptr))
-    return np.unique(column[~np.isfinite(J.data)])
-
-
-def polish(system: System, point: tuple, factor: Factorization | None, steps: int) -> tuple:
-    """Chord steps from a solved `point` ``(u, r, J, s, worst)`` while the residual drops.
-
-    They reuse `factor` (of the last iterate, or made here if there is none), so that an answer met with
-    ``tol`` is brought to rounding level for one linear solve each. Returns the best point, and the factors.
-    """
-    u, r, J, s, worst = point
-    if factor is None:
-        try:
-            factor = system.factor(J)
-        except SingularMatrix:
-            return point, None
-    for _ in range(steps):
-        if worst <= ROUNDING:
-            break
-        u = project(system, point[0] + factor.solve(-point[1]))
-        r, J, s, worst = evaluate(system, u)
-        if not worst < point[-1]:
-            break
-        point = (u, r, J, s, worst)
-    return point, factor
-
-
-def finish(
-    system: System,
-    point: tuple,
-    factor: Factorization | None,
-    status: Status,
-    iterations: int,
-    history: list[float],
-    method: str,
-    options: Options,
-) -> Outcome:
-    """The outcome of a method that ends at `point`: solved if, and only if, the rule holds there.
-
-    `status` says why the method stopped, for the case that the rule does not hold.
-    """
-    if point[-1] <= options.tol:
-        status = Status.SOLVED
-        if options.polish:
-            point, factor = polish(system, point, factor, options.polish)
-    u, r, J, s, worst = point
-    return Outcome(u, r, J, factor, s, worst, iterations, status, history, method)
-
-
-def verify(
-    system: System,
-    u: np.ndarray,
-    status: Status,
-    iterations: int,
-    history: list[float],
-    method: str,
-    options: Options,
-) -> Outcome:
-    """The outcome of a method that works without a Jacobian: one ``linearize`` applies the rule at `u`."""
-    r, J, s, worst = evaluate(system, u)
-    if worst <= options.tol:
-        status = Status.SOLVED
-    return Outcome(u, r, J, None, s, worst, iterations, status, [*history, worst], method)
