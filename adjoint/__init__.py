@@ -37,10 +37,10 @@ from .errors import (
 from .expr import Comparison, Expr, Variable
 from .function import Function
 from .lagrangian import Lagrangian
-from .primitives.functions import array, mish, relu, swish
+from .primitives.activations import erf, erfc, expit, gamma, gammaln, mish, relu, softplus, swish
+from .primitives.functions import array
 from .primitives.indexing import put, scatter_add, segment_sum
 from .primitives.reductions import log_softmax, logsumexp, softmax
-from .primitives.special import erf, erfc, expit, gamma, gammaln, softplus
 from .problem import Constraint, Problem, between
 from .program import Program
 from .solution import Solution

@@ -118,9 +118,7 @@ def optimize(args: argparse.Namespace) -> Outcome:
         raise UsageError(f"--method: {closest(args.method, OPTIMIZERS, 'optimization method')}")
     method = by_key.get((args.method or "SLSQP").lower(), "SLSQP")
     keywords = {key: getattr(args, key) for key in ("tol", "seed") if getattr(args, key) is not None}
-    with progress(
-        f"{problem.program.name}, {method}", not args.quiet, -1.0 if problem.maximize else 1.0
-    ) as callback:
+    with progress(f"{problem.program.name}, {method}", not args.quiet, -1.0 if problem.maximize else 1.0) as callback:
         result = problem.solve(
             method,
             start=start or None,
@@ -140,13 +138,9 @@ def _problem(args: argparse.Namespace) -> tuple[Problem, dict[str, Any]]:
     if asked is None:
         problem = file.problem()
         if problem is None:
-            raise UsageError(
-                f"{file.path}: no problem found; give --minimize NAME (or --maximize) and --over BOUNDS"
-            )
+            raise UsageError(f"{file.path}: no problem found; give --minimize NAME (or --maximize) and --over BOUNDS")
         if args.over or args.subject_to:
-            raise UsageError(
-                "--over and --subject-to go with --minimize or --maximize; the file's problem has its own"
-            )
+            raise UsageError("--over and --subject-to go with --minimize or --maximize; the file's problem has its own")
         program = problem.program
     else:
         program, values = as_program(file.program(), values)

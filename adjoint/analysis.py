@@ -27,6 +27,13 @@ class BlockInfo:
     """Equations solved together, and the unknowns they determine.
 
     ``kind`` is "explicit" (evaluated) or "cycle" (solved); ``level`` counts the cycles before it.
+
+    >>> import adjoint as adj
+    >>> m = adj.Program()
+    >>> y = m.unknown("y", guess=1.0)
+    >>> _ = m.constrain(y**2 == m.input("x", 4.0))
+    >>> m.blocks()
+    [<cycle_1: cycle, 1 equations, for y>]
     """
 
     name: str

@@ -17,7 +17,7 @@ def describe(node: Any, depth: int = 3) -> str:
     >>> x = m.input("x", 1.0)
     >>> from adjoint.expr import describe
     >>> describe(np.exp(x) * 2 + x)
-    'exp(x) * 2 + x'
+    '2 * exp(x) + x'
     """
     if not hasattr(type(node), "args"):
         return shortened(node)

@@ -16,18 +16,25 @@ import networkx as nx
 import numpy as np
 
 from .errors import ModelError, NameLookupError, ShapeError, closest
-from .expr import Comparison, Expr, Variable, as_expr, describe, substitute, variables_of
-from .pickling import flatten, restore
+from .expr import Comparison, Expr, Variable, as_expr, describe, variables_of
 from .primitive import Shape
 from .primitives.external import External, external
 from .primitives.indexing import broadcast_to
+from .rebuild import flatten, restore, substitute
 
 __all__ = ["Equation", "Equations", "number"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Equation:
-    """``target = expr`` (explicit), or ``expr = 0`` (implicit, ``target`` None)."""
+    """``target = expr`` (explicit), or ``expr = 0`` (implicit, ``target`` None).
+
+    >>> import adjoint as adj
+    >>> m = adj.Program()
+    >>> y = m.define("y", 2 * m.input("x", 1.0))
+    >>> m.equations["y"].name, m.equations["y"].size
+    ('y', 1)
+    """
 
     name: str
     target: Variable | None
@@ -377,7 +384,14 @@ class Equations:
 
 
 class Included(dict):  # type: ignore[type-arg]
-    """The variables of an included program by their own names."""
+    """The variables of an included program by their own names.
+
+    >>> import adjoint as adj
+    >>> part, m = adj.Program("part"), adj.Program()
+    >>> _ = part.define("y", 2 * part.input("x", 1.0))
+    >>> m.include(part, prefix="left.")["y"].name
+    'left.y'
+    """
 
     def __missing__(self, name: str) -> Any:
         raise NameLookupError(closest(name, self, "variable of the included program"))

@@ -155,8 +155,8 @@ class KinkWarning(AdjointWarning):
 def closest(name: str, names: Iterable[str], what: str = "name") -> str:
     """The words of a message about an unknown name: what is meant, perhaps, or what there is.
 
-    >>> closest("y11", ["y1", "y2"], "variable")
-    "no variable named 'y11'; did you mean 'y1' or 'y2'?"
+    >>> closest("y11", ["y1", "z2"], "variable")
+    "no variable named 'y11'; did you mean 'y1'?"
     """
     names = list(names)
     near = difflib.get_close_matches(str(name), names, n=3)

@@ -19,7 +19,7 @@ import numpy as np
 
 from . import interning
 from .describe import describe, shortened
-from .errors import ShapeError, UnsupportedError
+from .errors import UnsupportedError
 from .guard import guarded, unsupported
 from .primitive import BUILDERS, FUNCTIONS, METHODS, UFUNC_METHODS, UFUNCS, Primitive, Shape, Static
 
@@ -266,6 +266,12 @@ class Variable(Expr):
     ----------
     name : str
     owner : the program it belongs to, or None for the leaves that derivatives introduce
+
+    >>> import adjoint as adj
+    >>> m = adj.Program()
+    >>> x = m.input("x", [1.0, 2.0])
+    >>> x.name, x.shape
+    ('x', (2,))
     """
 
     __slots__ = ("name", "owner")
@@ -290,6 +296,11 @@ class Comparison:
     """``lhs == rhs``, ``lhs <= rhs``, …: an equation, an inequality, or the condition of ``np.where``.
 
     Its truth is not known before the model is solved, so ``bool()`` of it raises.
+
+    >>> import adjoint as adj
+    >>> m = adj.Program()
+    >>> m.input("x", 1.0) <= 3
+    x <= 3
     """
 
     __slots__ = ("lhs", "op", "rhs")
@@ -423,24 +434,6 @@ def apply(op: Primitive, args: tuple[Expr, ...], params: tuple[Any, ...], shape:
     return node
 
 
-def broadcast(what: str, *args: Expr) -> Shape:
-    """The broadcast shape of arguments; a ShapeError names the operation and the arguments."""
-    shape = args[0].shape
-    for arg in args[1:]:
-        if arg.shape == shape or not arg.shape:
-            continue
-        if not shape:
-            shape = arg.shape
-            continue
-        try:
-            shape = np.broadcast_shapes(*(a.shape for a in args))
-        except ValueError:
-            shown = " and ".join(f"{describe(a)} of shape {a.shape}" for a in args)
-            raise ShapeError(f"{what}: {shown} do not broadcast together") from None
-        break
-    return shape
-
-
 def _operate(name: str, a: Any, b: Any) -> Any:
     try:
         return BUILDERS[name](a, b)
@@ -505,18 +498,3 @@ def variables_of(roots: Sequence[Expr]) -> list[Variable]:
         elif isinstance(node, Variable):
             found.append(node)
     return found
-
-
-def substitute(roots: Sequence[Expr], replacement: dict[Expr, Expr]) -> list[Expr]:
-    """The roots with nodes replaced; shared subexpressions stay shared."""
-    new: dict[Expr, Expr] = dict(replacement)
-    for node in topological(roots, stop=replacement):
-        if node in new:
-            continue
-        args = tuple(new[a] for a in node.args)
-        if all(a is b for a, b in zip(args, node.args, strict=True)):
-            new[node] = node
-        else:
-            assert node.op is not None
-            new[node] = apply(node.op, args, node.params, node.shape)
-    return [new[root] for root in roots]

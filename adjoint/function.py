@@ -92,6 +92,13 @@ class Function:
         Bounds of the variables in the vector.
     solves : int
         Number of solves so far, shared by all functions over the same inputs.
+
+    >>> import adjoint as adj
+    >>> m = adj.Program()
+    >>> y = m.define("y", m.input("x", 3.0) ** 2)
+    >>> fun = m.function("y")
+    >>> fun(fun.x0), fun.jac(fun.x0)
+    (9.0, array([6.]))
     """
 
     def __init__(

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
+from .describe import describe
 from .errors import AdjointError, ShapeError, UnsupportedError
 
-__all__ = ["guarded", "unsupported"]
+__all__ = ["broadcast", "guarded", "unsupported"]
 
 
 def guarded(what: str, builder: Any, args: Any, kwargs: Any) -> Any:
@@ -28,3 +31,21 @@ def unsupported(what: str) -> UnsupportedError:
         "list), call it as a black box with m.external(name, fun, inputs=..., shape=..., jac=...), or add a row to "
         "adjoint/primitives/."
     )
+
+
+def broadcast(what: str, *args: Any) -> tuple[int, ...]:
+    """The broadcast shape of arguments; a ShapeError names the operation and the arguments."""
+    shape = args[0].shape
+    for arg in args[1:]:
+        if arg.shape == shape or not arg.shape:
+            continue
+        if not shape:
+            shape = arg.shape
+            continue
+        try:
+            shape = np.broadcast_shapes(*(a.shape for a in args))
+        except ValueError:
+            shown = " and ".join(f"{describe(a)} of shape {a.shape}" for a in args)
+            raise ShapeError(f"{what}: {shown} do not broadcast together") from None
+        break
+    return shape

@@ -23,7 +23,14 @@ __all__ = ["Constraint", "Problem", "between"]
 
 @dataclass(frozen=True, eq=False)
 class Constraint:
-    """``lower ≤ expr ≤ upper``, elementwise; equality where both agree."""
+    """``lower ≤ expr ≤ upper``, elementwise; equality where both agree.
+
+    >>> import adjoint as adj
+    >>> m = adj.Program()
+    >>> c = adj.between(0.0, m.input("x", 1.0), 2.0)
+    >>> float(c.upper), c.is_equality
+    (2.0, False)
+    """
 
     expr: Expr
     lower: Any

@@ -42,6 +42,13 @@ class BlockReport:
     residual : largest scaled residual at the end, verified (0 for explicit blocks)
     method : the method that solved it
     history : largest scaled residual at each iterate
+
+    >>> import adjoint as adj
+    >>> m = adj.Program()
+    >>> y = m.unknown("y", guess=1.0)
+    >>> _ = m.constrain(y**2 == m.input("x", 4.0))
+    >>> m.solve().blocks[0].status.name
+    'SOLVED'
     """
 
     name: str

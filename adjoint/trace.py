@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 
 from .errors import ModelError, UnsupportedError
-from .expr import Constant, Expr, Variable, as_expr, substitute
+from .expr import Constant, Expr, Variable, as_expr
 from .program import Program
+from .rebuild import substitute
 from .solution import Solution
 
 __all__ = ["TracedFunction", "program", "trace"]
@@ -174,6 +175,11 @@ class TracedFunction:
     ----------
     program : Program
         Of the last shapes it was called with (scalars, before any call).
+
+    >>> import adjoint as adj
+    >>> square = adj.TracedFunction(lambda x: x**2)
+    >>> square(3.0), square.gradient(3.0)
+    (9.0, 6.0)
     """
 
     def __init__(self, fun: Callable[..., Any], static: Sequence[str] = ()) -> None:

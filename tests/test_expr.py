@@ -19,7 +19,8 @@ import scipy.sparse as sp
 
 import adjoint as adj
 from adjoint.describe import describe
-from adjoint.expr import as_expr, constant, substitute, topological, variables_of
+from adjoint.expr import as_expr, constant, topological, variables_of
+from adjoint.rebuild import substitute
 
 
 @pytest.fixture

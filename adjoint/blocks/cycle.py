@@ -12,8 +12,9 @@ from scipy.sparse import csgraph
 from ..analysis import BlockInfo
 from ..backends import Backend
 from ..equations import Equations
-from ..expr import Expr, Variable, substitute, variables_of
+from ..expr import Expr, Variable, variables_of
 from ..linear import make_solver, refined_solve
+from ..rebuild import substitute
 from ..sparsity import SparseMap, TooDenseError, flat_values, jacobian_map
 from .products import Products
 from .run import TOTAL_BUDGET

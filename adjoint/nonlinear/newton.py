@@ -47,6 +47,7 @@ SLOW = 0.99  # an iteration that leaves more of the residual norm than this is s
 PATIENCE = 20  # so many of them in a row are a stall
 KICK = 1e-2  # relative change of a guess at which the Jacobian is singular and no step helps
 KICKS = 2
+FAR = 1e8  # growth of the unknowns that is not moderate
 RETREATS = 40  # halvings of an accepted step that ends where a derivative is infinite
 
 
@@ -94,7 +95,7 @@ def _iterate(system: System, u0: np.ndarray, options: Options) -> Outcome:
             if u1 is None:
                 u1 = _regularized_point(system, parts, u, J, r, s, d)
             if u1 is None:
-                singular = d is None or best_rcond(factor, u, s) < SINGULAR_RCOND
+                singular = d is None or factor is None or best_rcond(factor, u, s) < SINGULAR_RCOND
                 if not singular or kicks == KICKS:
                     status = Status.SINGULAR if singular else Status.STALLED
                     break
@@ -109,7 +110,9 @@ def _iterate(system: System, u0: np.ndarray, options: Options) -> Outcome:
             status = Status.STALLED
     if worst > tol and status in (Status.STALLED, Status.ITERATION_LIMIT):
         status = _explain(system, point, factor, status)
-    return finish(system, point, factor, status, iterations, history, "newton", options, moderate=True)
+    # The steps here are regularized where J is singular; only those before that was seen may have gone far.
+    moderate = bool(np.abs(u).max(initial=0.0) <= FAR * max(1.0, np.abs(u0).max(initial=0.0)))
+    return finish(system, point, factor, status, iterations, history, "newton", options, moderate)
 
 
 def _factor(system: System, J: Any, u: np.ndarray, s: np.ndarray, wary: bool) -> Factorization | None:

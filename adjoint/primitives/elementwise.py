@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 from scipy.sparse import isspmatrix
 
-from ..expr import Comparison, Constant, Expr, apply, as_expr, as_mask, broadcast, constant, unsupported
+from ..expr import Comparison, Constant, Expr, apply, as_expr, as_mask, constant, unsupported
+from ..guard import broadcast
 from ..primitive import BUILDERS, UFUNCS, Primitive
 from ..primitive import register as _register
 

@@ -217,23 +217,6 @@ def _logical(name: str) -> Any:
     return lambda a, b: ops[name](as_mask(a), as_mask(b))
 
 
-def relu(x: Any) -> Expr:
-    """max(x, 0), with derivative 0 at 0."""
-    return ew.relu(x)
-
-
-def swish(x: Any, beta: float = 1.0) -> Expr:
-    """x · expit(βx)"""
-    x = as_expr(x)
-    return x * sf.expit(beta * x)
-
-
-def mish(x: Any) -> Expr:
-    """x · tanh(softplus x)"""
-    x = as_expr(x)
-    return x * ew.tanh(sf.softplus(x))
-
-
 def array(items: Any) -> Expr:
     """An array of expressions from nested lists: what ``np.array`` is for numbers.
 

@@ -233,12 +233,26 @@ def logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Expr:
 
 
 def softmax(x: Any, axis: Any = None) -> Expr:
-    """exp x / Σ exp x over axes."""
+    """exp x / Σ exp x over axes.
+
+    >>> import adjoint as adj
+    >>> m = adj.Program()
+    >>> y = m.define("y", adj.softmax(m.input("x", [0.0, 0.0])))
+    >>> m.solve()["y"]
+    array([0.5, 0.5])
+    """
     x = as_expr(x)
     e = exp(x - stop_gradient(amax(x, axis, keepdims=True)))
     return e / sum(e, axis, keepdims=True)
 
 
 def log_softmax(x: Any, axis: Any = None) -> Expr:
-    """log softmax, without overflow."""
+    """log softmax, without overflow.
+
+    >>> import adjoint as adj
+    >>> m = adj.Program()
+    >>> y = m.define("y", adj.log_softmax(m.input("x", [0.0, 1000.0])))
+    >>> m.solve()["y"]
+    array([-1000.,     0.])
+    """
     return as_expr(x) - logsumexp(x, axis, keepdims=True)

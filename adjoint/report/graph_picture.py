@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from pathlib import Path
+from typing import Any
 
 from ..program import Program
 from .groups import INKS, INPUT, TINTS, Grouped, grouped
@@ -13,6 +14,7 @@ from .picture import (
     FONT,
     INK,
     LINE,
+    SOFT,
     Keys,
     Paper,
     arrow,
@@ -74,7 +76,7 @@ def _title(program: Program, graph: Grouped) -> str:
 def _keys(graph: Grouped) -> Keys:
     """The entries of the legend: how a box looks, and what it means."""
     kinds = {g.kind for g in graph.groups}
-    keys = []
+    keys: list[tuple[dict[str, Any], str]] = []
     if "input" in kinds:
         keys.append(({"fill": INPUT, "line": LINE}, "input"))
     if "explicit" in kinds:
@@ -112,8 +114,11 @@ def _draw_groups(sheet: Paper, graph: Grouped, where: Layout) -> None:
 
 
 def _draw_edges(sheet: Paper, graph: Grouped, where: Layout) -> None:
-    for points in where.routes.values():
-        arrow(sheet, points, LINE)
+    for pieces in where.routes.values():
+        for points in pieces:
+            arrow(sheet, points, LINE, head=points is pieces[-1])
+    for x, y, (i, k) in where.gates:
+        text(sheet, x, y, graph.groups[i].labels[k], color=SOFT, style="italic")
     cycles = [i for i, g in enumerate(graph.groups) if g.kind == "cycle"]
     ink = {i: INKS[n % len(INKS)] for n, i in enumerate(cycles)}
     for a, b in graph.edges:

@@ -1,33 +1,36 @@
 """Where the groups of a picture stand: columns in the order of the dependencies, lines with few crossings.
 
 The layered method of Sugiyama, Tagawa & Toda (1981): longest-path columns; edges that pass columns get a place in
-each, those from one node together; the order within columns by barycentres, the best of some sweeps; heights by
-least squares, with the distances kept, which is an isotonic regression in each column.
+each, those from one node together; then an order and heights within the columns. A wide picture goes on in a band
+below, where edges are taken up again by the name of the node that they come from.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
-from scipy.optimize import isotonic_regression
 
 from .groups import Grouped
+from .order import Item, Links, level, ordered
 
 __all__ = ["Layout", "layered"]
 
 ROW = 0.34  # inches from one node of a group to the next
 BOX = 0.25  # height of a node
-GAP = 0.14  # between groups in a column
 LANE = 0.12  # height of an edge that passes a column
 TITLE = 0.24  # height of the title of a cycle
 MARGIN = 0.10  # around the nodes of a cycle
 ARCS = 0.22  # beside the nodes of a cycle, for the edges inside it, ...
 ARC = 0.05  # ... and more for each node that the longest of them passes
 LEAD = 0.10  # straight end of an edge, for its arrowhead
+WIDEST = 18.0  # of a band of columns, ...
+BAND = 0.5  # ... and how far the next one is below
 
 Place = tuple[int, int]
+Point = tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -38,23 +41,17 @@ class Layout:
     ----------
     frames : (left, bottom, width, height) of each group
     nodes : (left, bottom, width, height) of each node
-    routes : points that each edge between groups passes, horizontally, from the right of a node to the left of one
+    routes : of each edge between groups, the points that it passes, level at each, from the right of a node to the
+        left of one; in pieces, where it goes from one band to the next
+    gates : (x, y, node) where such pieces end and begin: the middle of the name of the node that they come from
     size : (width, height)
     """
 
     frames: list[tuple[float, float, float, float]]
     nodes: dict[Place, tuple[float, float, float, float]]
-    routes: dict[tuple[Place, Place], list[tuple[float, float]]]
-    size: tuple[float, float]
-
-
-@dataclass(eq=False)
-class Item:
-    """A group (index ≥ 0) or the passage of an edge (−1), in a column."""
-
-    group: int
-    height: float
-    y: float = 0.0  # of its middle
+    routes: dict[tuple[Place, Place], list[list[Point]]]
+    gates: list[tuple[float, float, Place]]
+    size: Point
 
 
 def layered(graph: Grouped, widths: dict[Place, float]) -> Layout:
@@ -66,7 +63,11 @@ def layered(graph: Grouped, widths: dict[Place, float]) -> Layout:
     >>> where.nodes[0, 0][0] < where.nodes[1, 0][0], where.nodes[0, 0][1] == where.nodes[1, 0][1]
     (True, True)
     """
-    column = columns(graph)
+    sides = _sides(graph)
+    wide = [
+        max(widths[i, k] for k in range(len(g.labels))) + 2 * sides[i] for i, g in enumerate(graph.groups)
+    ]
+    column, gates = _banded(columns(graph), wide)
     items = [Item(i, _height(graph, i)) for i in range(len(graph.groups))]
     stacks: list[list[Item]] = [[] for _ in range(max(column, default=0) + 1)]
     for i, c in enumerate(column):
@@ -79,14 +80,21 @@ def layered(graph: Grouped, widths: dict[Place, float]) -> Layout:
             continue
         for c in range(column[a] + 1, column[b]):
             if (source, c) not in lanes:
-                lanes[source, c] = Item(-1, LANE)
+                lanes[source, c] = Item(-1, BOX if c in gates else LANE)
                 stacks[c].append(lanes[source, c])
         passing = [lanes[source, c] for c in range(column[a] + 1, column[b])]
         chains[source, target] = [items[a], *passing, items[b]]
     links = _links(graph, chains)
-    stacks = _ordered(stacks, links)
-    _heights(stacks, links)
-    return _placed(graph, column, stacks, chains, widths)
+    stacks = ordered(stacks, links)
+    level(stacks, links)
+    column_width = [0.0] * len(stacks)
+    for i, c in enumerate(column):
+        column_width[c] = max(column_width[c], wide[i])
+    for (source, c), _ in lanes.items():
+        if c in gates:
+            column_width[c] = max(column_width[c], widths[source])
+    grid = _grid(column, stacks, chains, column_width, gates)
+    return _placed(graph, column, grid, items, lanes, chains, sides, wide)
 
 
 def columns(graph: Grouped) -> list[int]:
@@ -101,6 +109,29 @@ def columns(graph: Grouped) -> list[int]:
     for b in range(len(out)):  # groups are in solve order
         out[b] = max([out[b], *(out[a] + 1 for a in before[b])])
     return out
+
+
+def _sides(graph: Grouped) -> list[float]:
+    """Room on each side of the nodes of each group: the more, the longer the edges inside it."""
+    longest: dict[int, int] = {}
+    for (a, i), (b, k) in graph.edges:
+        if a == b:
+            longest[a] = max(longest.get(a, 0), abs(i - k))
+    arcs = [ARCS + ARC * min(longest[i], 12) if i in longest else 0.0 for i in range(len(graph.groups))]
+    return [MARGIN + arcs[i] if g.title else 0.0 for i, g in enumerate(graph.groups)]
+
+
+def _banded(column: Sequence[int], wide: Sequence[float]) -> tuple[list[int], list[int]]:
+    """Columns cut into bands of about equal width, by empty columns (gates) that edges between them pass."""
+    across = [0.0] * (max(column, default=0) + 1)
+    for i, c in enumerate(column):
+        across[c] = max(across[c], wide[i] + 0.7)
+    count = int(np.ceil(sum(across) / WIDEST))
+    ends = np.cumsum(across)
+    band = np.minimum((ends - np.array(across) / 2) * count / max(ends[-1], 1e-9), count - 1e-9).astype(int)
+    new = np.arange(len(across)) + band  # one gate before each band but the first
+    gates = [int(new[c]) - 1 for c in range(1, len(across)) if band[c] != band[c - 1]]
+    return [int(new[c]) for c in column], gates
 
 
 def _height(graph: Grouped, i: int) -> float:
@@ -119,9 +150,6 @@ def _offset(graph: Grouped, place: Place) -> float:
     return ((len(g.labels) - 1) / 2 - k) * ROW - TITLE / 2
 
 
-Links = dict[Item, list[tuple[Item, float, float]]]
-
-
 def _links(graph: Grouped, chains: dict[tuple[Place, Place], list[Item]]) -> tuple[Links, Links]:
     """For each item its neighbours on the left and on the right, with both offsets."""
     pairs = {}
@@ -137,126 +165,89 @@ def _links(graph: Grouped, chains: dict[tuple[Place, Place], list[Item]]) -> tup
     return left, right
 
 
-def _ordered(stacks: list[list[Item]], links: tuple[Links, Links], sweeps: int = 12) -> list[list[Item]]:
-    """Columns from top to bottom by barycentres, swept right and left; the order with the fewest crossings."""
-    best, fewest = [list(s) for s in stacks], np.inf
-    _stack(stacks)
-    for sweep in range(sweeps):
-        side = links[sweep % 2]
-        order = stacks if sweep % 2 == 0 else stacks[::-1]
-        for stack in order[1:]:
-            wish = {item: _wish(item, side) for item in stack}
-            stack.sort(key=lambda item: -wish[item])
-            _pile(stack)
-        crossings = sum(_crossings(stack, links[1]) for stack in stacks)
-        if crossings < fewest:
-            best, fewest = [list(s) for s in stacks], crossings
-    _stack(best)
-    return best
+@dataclass(frozen=True)
+class Grid:
+    """Columns in bands below each other; a gate is the last column of one band and the first of the next."""
+
+    left: np.ndarray  # of each column, were there one band
+    width: list[float]
+    bands: list[tuple[int, int]]  # first and last column
+    rise: list[float]  # of each band, added to heights
+    size: Point
+
+    def x(self, c: int, band: int) -> float:
+        return float(self.left[c] - self.left[self.bands[band][0]])
+
+    def band(self, c: int) -> int:
+        """Of a column that is no gate (of a gate, the one that it ends)."""
+        return next(k for k, (_, last) in enumerate(self.bands) if c <= last)
 
 
-def _wish(item: Item, side: Links) -> float:
-    near = side.get(item)
-    if not near:
-        return item.y
-    return float(np.mean([other.y + theirs - mine for other, mine, theirs in near]))
-
-
-def _crossings(stack: Sequence[Item], right: Links) -> int:
-    """Pairs of edges to the next column that change their order."""
-    pairs = [(a.y + mine, b.y + theirs) for a in stack for b, mine, theirs in right.get(a, ())]
-    if len(pairs) < 2:
-        return 0
-    ends = np.array(pairs)
-    d = ends[:, None, :] - ends[None, :, :]
-    return int(np.sum(d[..., 0] * d[..., 1] < 0)) // 2
-
-
-def _stack(stacks: Sequence[list[Item]]) -> None:
-    for stack in stacks:
-        _pile(stack)
-
-
-def _pile(stack: Sequence[Item]) -> None:
-    """Items directly below each other, around height 0."""
-    total = sum(i.height for i in stack) + GAP * (len(stack) - 1)
-    y = total / 2
-    for item in stack:
-        item.y = y - item.height / 2
-        y -= item.height + GAP
-
-
-def _heights(stacks: Sequence[Sequence[Item]], links: tuple[Links, Links], sweeps: int = 24) -> None:
-    """Move items towards their neighbours; the order and the distances are kept."""
-    for sweep in range(sweeps):
-        for stack in stacks if sweep % 2 == 0 else stacks[::-1]:
-            if not stack:
-                continue
-            wish = np.array([_middle(item, links) for item in stack])
-            weight = np.array([1.0 + 3.0 * (item.group < 0) for item in stack])  # straight passages
-            apart = np.cumsum(
-                [0.0, *((a.height + b.height) / 2 + GAP for a, b in zip(stack, stack[1:], strict=False))]
-            )
-            y = isotonic_regression(wish + apart, weights=weight, increasing=False).x - apart
-            for item, value in zip(stack, y, strict=True):
-                item.y = float(value)
-
-
-def _middle(item: Item, links: tuple[Links, Links]) -> float:
-    near = [*links[0].get(item, ()), *links[1].get(item, ())]
-    return float(np.mean([o.y + theirs - mine for o, mine, theirs in near])) if near else item.y
+def _grid(
+    column: Sequence[int],
+    stacks: Sequence[Sequence[Item]],
+    chains: dict[tuple[Place, Place], list[Item]],
+    width: list[float],
+    gates: Sequence[int],
+) -> Grid:
+    parts: list[set[tuple[Item, Item]]] = [
+        set() for _ in stacks
+    ]  # pieces of edges from each column to the next
+    for chain in chains.values():
+        for k, piece in enumerate(pairwise(chain)):
+            parts[column[chain[0].group] + k].add(piece)
+    apart = [w + min(0.55 + 0.02 * len(p), 1.4) for w, p in zip(width, parts, strict=True)]
+    left = np.concatenate([[0.0], np.cumsum(apart)[:-1]])
+    cuts = [0, *gates, len(stacks) - 1]
+    bands = list(pairwise(cuts))
+    rise, bottom = [], 0.0
+    for first, last in reversed(bands):
+        inside = [item for stack in stacks[first : last + 1] for item in stack]
+        low = min((item.y - item.height / 2 for item in inside), default=0.0)
+        high = max((item.y + item.height / 2 for item in inside), default=0.0)
+        rise.append(bottom - low)
+        bottom += high - low + BAND
+    across = max(float(left[last] - left[first]) + width[last] for first, last in bands)
+    return Grid(left, width, bands, rise[::-1], (across, bottom - BAND))
 
 
 def _placed(
     graph: Grouped,
     column: Sequence[int],
-    stacks: Sequence[Sequence[Item]],
+    grid: Grid,
+    items: Sequence[Item],
+    lanes: dict[tuple[Place, int], Item],
     chains: dict[tuple[Place, Place], list[Item]],
-    widths: dict[Place, float],
+    sides: Sequence[float],
+    wide: Sequence[float],
 ) -> Layout:
-    """Heights and columns as rectangles and points, moved to the first quadrant."""
-    height = {i: item for stack in stacks for item in stack if (i := item.group) >= 0}
-    longest: dict[int, int] = {}
-    for (a, i), (b, k) in graph.edges:
-        if a == b:
-            longest[a] = max(longest.get(a, 0), abs(i - k))
-    arcs = [ARCS + ARC * min(longest[i], 12) if i in longest else 0.0 for i in range(len(graph.groups))]
-    side = [MARGIN + arcs[i] if g.title else 0.0 for i, g in enumerate(graph.groups)]
-    node_width = [max(widths[i, k] for k in range(len(g.labels))) for i, g in enumerate(graph.groups)]
-    wide = [0.0] * len(stacks)
-    for i, c in enumerate(column):
-        wide[c] = max(wide[c], node_width[i] + 2 * side[i])
-    crossing = [len({tuple(part) for part in _parts(chains, column, c)}) for c in range(len(stacks))]
-    apart = [w + min(0.55 + 0.02 * n, 1.4) for w, n in zip(wide, crossing, strict=True)]
-    left = np.concatenate([[0.0], np.cumsum(apart)])
-    low = min((item.y - item.height / 2 for stack in stacks for item in stack), default=0.0)
-    high = max((item.y + item.height / 2 for stack in stacks for item in stack), default=0.0)
-    frames, nodes = [], {}
+    """Items as rectangles and points."""
+    frames, nodes, routes = [], {}, {}
     for i, g in enumerate(graph.groups):
-        item, w = height[i], node_width[i] + 2 * side[i]
-        x = float(left[column[i]]) + (wide[column[i]] - w) / 2
-        frames.append((x, item.y - item.height / 2 - low, w, item.height))
+        c, band = column[i], grid.band(column[i])
+        x, y = grid.x(c, band) + (grid.width[c] - wide[i]) / 2, items[i].y + grid.rise[band]
+        frames.append((x, y - items[i].height / 2, wide[i], items[i].height))
         for k in range(len(g.labels)):
-            y = item.y + _offset(graph, (i, k)) - low
-            nodes[i, k] = (x + side[i], y - BOX / 2, node_width[i], BOX)
-    routes = {}
+            bottom = y + _offset(graph, (i, k)) - BOX / 2
+            nodes[i, k] = (x + sides[i], bottom, wide[i] - 2 * sides[i], BOX)
     for (a, b), chain in chains.items():
-        c = column[a[0]]
-        points = [(nodes[a][0] + nodes[a][2], nodes[a][1] + BOX / 2)]
-        points.append((float(left[c]) + wide[c], points[0][1]))
+        c, band = column[a[0]], grid.band(column[a[0]])
+        start = (nodes[a][0] + nodes[a][2], nodes[a][1] + BOX / 2)
+        pieces = [[start, (grid.x(c, band) + grid.width[c], start[1])]]
         for k, item in enumerate(chain[1:-1], start=c + 1):
-            points += [(float(left[k]) - LEAD, item.y - low), (float(left[k]) + wide[k], item.y - low)]
+            pieces[-1].append((grid.x(k, band) - LEAD, item.y + grid.rise[band]))
+            if k == grid.bands[band][1]:  # a gate: on to the next band
+                pieces[-1].append((grid.x(k, band), item.y + grid.rise[band]))
+                band += 1
+                pieces.append([])
+            pieces[-1].append((grid.x(k, band) + grid.width[k], item.y + grid.rise[band]))
         end = (nodes[b][0], nodes[b][1] + BOX / 2)
-        routes[a, b] = [*points, (float(left[column[b[0]]]) - LEAD, end[1]), end]
-    width = float(left[-2]) + wide[-1] if wide else 0.0
-    return Layout(frames, nodes, routes, (width, high - low))
-
-
-def _parts(chains: dict[tuple[Place, Place], list[Item]], column: Sequence[int], c: int) -> list[list[Item]]:
-    """The pieces of edges between column c and the next."""
-    found = []
-    for chain in chains.values():
-        k = c - column[chain[0].group]
-        if 0 <= k < len(chain) - 1:
-            found.append(chain[k : k + 2])
-    return found
+        pieces[-1] += [(grid.x(column[b[0]], band) - LEAD, end[1]), end]
+        routes[a, b] = pieces
+    gates = [
+        (grid.x(c, k) + grid.width[c] / 2, item.y + grid.rise[k], source)
+        for (source, c), item in lanes.items()
+        for k, (first, last) in enumerate(grid.bands)
+        if (c == first and k > 0) or (c == last and k < len(grid.bands) - 1)
+    ]
+    return Layout(frames, nodes, routes, gates, grid.size)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -81,7 +82,7 @@ def _title(program: Program, matrix: BlockMatrix) -> str:
 
 def _keys(matrix: BlockMatrix) -> Keys:
     kinds = {b.kind for b in matrix.blocks}
-    keys = []
+    keys: list[tuple[dict[str, Any], str]] = []
     if "explicit" in kinds:
         keys.append(({"fill": INK, "line": INK}, "defines"))
     keys.append(({"fill": LINE, "line": LINE}, "uses"))

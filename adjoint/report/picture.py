@@ -119,9 +119,9 @@ def box(
     )
 
 
-def arrow(sheet: Paper, points: Sequence[Point], colour: str, bent: bool = False) -> None:
-    """An arrow through points, level at each; ``bent``: one curve with the inner points as its handles."""
-    from matplotlib.patches import ArrowStyle, FancyArrowPatch
+def arrow(sheet: Paper, points: Sequence[Point], colour: str, bent: bool = False, head: bool = True) -> None:
+    """A line or arrow through points, level at each; ``bent``: one curve with the inner points as its handles."""
+    from matplotlib.patches import ArrowStyle, FancyArrowPatch, PathPatch
     from matplotlib.path import Path as Curve
 
     corners, codes = [points[0]], [Curve.MOVETO]
@@ -135,10 +135,15 @@ def arrow(sheet: Paper, points: Sequence[Point], colour: str, bent: bool = False
             else:
                 corners += [((x0 + x1) / 2, y0), ((x0 + x1) / 2, y1), (x1, y1)]
                 codes += [Curve.CURVE4] * 3
-    head = ArrowStyle("-|>", head_length=4.0, head_width=1.8)
     path = Curve(corners, codes)
-    line = FancyArrowPatch(path=path, arrowstyle=head, mutation_scale=1.0, shrinkA=0.0, shrinkB=0.0, zorder=2)
-    line.set(color=colour, linewidth=0.9)
+    if head:
+        tip = ArrowStyle("-|>", head_length=4.0, head_width=1.8)
+        line = FancyArrowPatch(
+            path=path, arrowstyle=tip, mutation_scale=1.0, shrinkA=0.0, shrinkB=0.0, zorder=2
+        )
+        line.set(color=colour, linewidth=0.9)
+    else:
+        line = PathPatch(path, facecolor="none", edgecolor=colour, linewidth=0.9, zorder=2)
     sheet.axes.add_patch(line)
 
 

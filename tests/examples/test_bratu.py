@@ -8,6 +8,8 @@ import pytest
 import scipy.sparse as sp
 import scipy.sparse.linalg as spla
 
+import adjoint as adj
+
 
 def laplacian(n: int) -> sp.csc_array:
     second = sp.diags_array([-np.ones(n - 1), 2 * np.ones(n), -np.ones(n - 1)], offsets=[-1, 0, 1])
@@ -26,6 +28,13 @@ def test_constant_coefficient() -> None:
     assert sol["J"] == pytest.approx(u.mean() * n**2 / (n + 1) ** 2, rel=1e-12)
     lam = spla.spsolve(J, np.full(n * n, 1 / (n + 1) ** 2))
     assert sol.gradient("J", wrt="lambda") == pytest.approx(lam @ np.exp(u), rel=1e-10)
+
+
+def test_no_solution_beyond_the_turning_point() -> None:
+    m = bratu.model(20)
+    assert m.solve({"lambda": 6.7}).success
+    with pytest.raises(adj.ConvergenceError, match="heat"):
+        m.solve({"lambda": 7.2})  # the continuous problem turns at 6.808
 
 
 def conductivity(n: int) -> np.ndarray:

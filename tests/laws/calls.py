@@ -569,7 +569,7 @@ OPERATOR_CALLS: list[Call] = [
     lambda x: -x,
     lambda x: +x,
     lambda x: abs(x),
-    lambda x: -(-x),
+    lambda x: np.negative(-x),
     lambda x, y: x - -y,
     lambda x, y: -x + y,
     lambda x, y: -(x - y),

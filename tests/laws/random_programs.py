@@ -62,7 +62,12 @@ LINEAR: dict[tuple[int, int], list[Callable[[Any], Any]]] = {
     (1, 1): VECTORS,
     (1, 2): VECTORS,
     (2, 0): [np.mean, lambda u: u[1, -1], lambda u: np.trace(u) / 2.0, lambda u: np.sum(u * MIX[:2]) / 2.0],
-    (2, 1): [lambda u: np.mean(u, axis=0), lambda u: u[1], lambda u: u[[0, 1, 0], [2, 0, 1]], lambda u: (u @ MIX.T)[0]],
+    (2, 1): [
+        lambda u: np.mean(u, axis=0),
+        lambda u: u[1],
+        lambda u: u[[0, 1, 0], [2, 0, 1]],
+        lambda u: (u @ MIX.T)[0],
+    ],
     (2, 2): [
         lambda u: u,
         lambda u: u[::-1],
@@ -87,7 +92,11 @@ CURVED: dict[tuple[int, int], list[Callable[[Any], Any]]] = {
     (1, 2): [lambda u: np.outer(u[:2], u), lambda u: np.vstack([u, u**2])],
     (2, 0): [lambda u: np.linalg.det(u @ u.T + np.eye(2)), np.prod, lambda u: np.sum(u @ u.T)],
     (2, 1): [lambda u: u[0] * u[1], lambda u: np.sum(u, axis=0) ** 2, lambda u: np.prod(u, axis=0)],
-    (2, 2): [lambda u: u * u[::-1], lambda u: u @ u.T @ u / 4.0, lambda u: u / (2.0 + np.mean(u, axis=1, keepdims=True) ** 2)],
+    (2, 2): [
+        lambda u: u * u[::-1],
+        lambda u: u @ u.T @ u / 4.0,
+        lambda u: u / (2.0 + np.mean(u, axis=1, keepdims=True) ** 2),
+    ],
 }
 
 # How the equation v = f is written: the target's name defines it, or an implicit equation g(v, f) = 0, h' ≥ 1.
@@ -119,7 +128,9 @@ class Spec:
     shapes: Mapping[str, tuple[int, ...]]  # of the unknowns, in order
     written: Mapping[str, str]
     bias: Mapping[str, Any]
-    outside: Mapping[str, Sequence[Term]]  # smooth functions of inputs (without cycles: of earlier unknowns too)
+    outside: Mapping[
+        str, Sequence[Term]
+    ]  # smooth functions of inputs (without cycles: of earlier unknowns too)
     inside: Mapping[str, Sequence[Term]]  # the contraction
     cyclic: bool
     mixed: bool  # equations that hold more than one unknown's own part
@@ -156,7 +167,9 @@ class Spec:
             total = total + (k + 1) / 4.0 * np.mean(np.sin(values[name]) + values[name] ** 2 / 4.0)
         return total
 
-    def program(self, order: Sequence[str] = (), rename: Callable[[str], str] = str, name: str = "random") -> Any:
+    def program(
+        self, order: Sequence[str] = (), rename: Callable[[str], str] = str, name: str = "random"
+    ) -> Any:
         """The program, its equations written in the given order under other names."""
         m = adj.Program(name)
         values: dict[str, Any] = {n: m.input(rename(n), x) for n, x in self.inputs.items()}
@@ -194,7 +207,9 @@ class Spec:
         return np.asarray(self.objective(self.unflatten(z, x)))
 
 
-def _arguments(term: Term, shape: tuple[int, ...], values: Mapping[str, Any], curved: bool = False) -> tuple[Any, Any]:
+def _arguments(
+    term: Term, shape: tuple[int, ...], values: Mapping[str, Any], curved: bool = False
+) -> tuple[Any, Any]:
     out = []
     for source, adapter in zip((term.first, term.second), term.adapters, strict=True):
         u = values[source]

@@ -25,7 +25,9 @@ class Reference:
     """Derivatives at a point from NumPy and dense linear algebra."""
 
     gradient: np.ndarray
-    multipliers: np.ndarray  # of the equations as residuals: d objective per unit added to the right-hand side
+    multipliers: (
+        np.ndarray
+    )  # of the equations as residuals: d objective per unit added to the right-hand side
     jacobian: np.ndarray  # d(unknowns)/d(inputs)
     residual: np.ndarray
     g_z: np.ndarray
@@ -52,7 +54,10 @@ def close(actual: Any, expected: Any, tol: float) -> None:
 
 def dense(blocks: dict[Any, Any], rows: Any, cols: Any, spec: Spec) -> np.ndarray:
     """Blocks by name put together as one matrix."""
-    sizes = {**{n: int(np.prod(s)) for n, s in spec.shapes.items()}, **{n: np.size(x) for n, x in spec.inputs.items()}}
+    sizes = {
+        **{n: int(np.prod(s)) for n, s in spec.shapes.items()},
+        **{n: np.size(x) for n, x in spec.inputs.items()},
+    }
     return np.block([[np.reshape(blocks[r, c], (sizes.get(r, 1), sizes[c])) for c in cols] for r in rows])
 
 
@@ -65,7 +70,7 @@ def weights(spec: Spec, seed: int) -> tuple[dict[str, Any], dict[str, Any]]:
     )
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(specs())
 def test_solution_and_multipliers(spec: Spec) -> None:
     m = spec.program()
@@ -73,7 +78,7 @@ def test_solution_and_multipliers(spec: Spec) -> None:
     ref = reference(spec, sol)
     assert np.abs(ref.residual).max() < 1e-9
     assert max(np.abs(r).max() for r in sol.residuals().values()) < 1e-9
-    assert abs(sol["f"] - spec.value(flat(sol[n] for n in spec.shapes), flat(spec.inputs.values()))) < 1e-12 * max(1, abs(sol["f"]))
+    close(sol["f"], spec.value(flat(sol[n] for n in spec.shapes), flat(spec.inputs.values())), 1e-12)
     gradient = sol.gradient("f")
     assert list(gradient) == list(spec.inputs)
     close(flat(gradient.values()), ref.gradient, 1e-9)
@@ -88,7 +93,7 @@ def test_solution_and_multipliers(spec: Spec) -> None:
     assert check and check.method == "complex step" and check.error < 1e-9, check
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(specs(), st.integers(0, 99))
 def test_forward_is_reverse(spec: Spec, seed: int) -> None:
     m = spec.program()
@@ -109,12 +114,16 @@ def test_forward_is_reverse(spec: Spec, seed: int) -> None:
     right = sum(np.sum(pulled[n] * tangents[n]) for n in spec.inputs)
     size = sum(np.sum(np.abs(cotangents[n] * pushed[n])) for n in spec.shapes)
     assert abs(left - right) <= 1e-11 * max(1.0, size)
-    close(flat(pushed[n] for n in spec.shapes), dense(forward, spec.shapes, wrt, spec) @ flat(tangents.values()), 1e-11)
+    close(
+        flat(pushed[n] for n in spec.shapes),
+        dense(forward, spec.shapes, wrt, spec) @ flat(tangents.values()),
+        1e-11,
+    )
     some = sol.jvp({wrt[0]: tangents[wrt[0]]}, of=["f"])
     close(some["f"], np.sum(sol.gradient("f")[wrt[0]] * tangents[wrt[0]]), 1e-11)
 
 
-@settings(max_examples=30)
+@settings(max_examples=15)
 @given(specs())
 def test_some_inputs_are_a_part_of_all(spec: Spec) -> None:
     sol = spec.program().solve()
@@ -132,7 +141,7 @@ def test_some_inputs_are_a_part_of_all(spec: Spec) -> None:
         close(sol.hessian("f", wrt=turned)[a, b], hessian[a, b], 1e-12)
 
 
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(specs(), st.integers(0, 99))
 def test_hessian(spec: Spec, seed: int) -> None:
     m = spec.program()
@@ -149,7 +158,11 @@ def test_hessian(spec: Spec, seed: int) -> None:
     product = sol.hvp("f", tangents)
     close(flat(product[n] for n in wrt), whole @ flat(tangents.values()), 1e-10)
     partial = sol.hvp("f", {wrt[0]: tangents[wrt[0]]}, wrt=[wrt[-1]])
-    close(np.ravel(partial[wrt[-1]]), dense(blocks, [wrt[-1]], [wrt[0]], spec) @ np.ravel(tangents[wrt[0]]), 1e-10)
+    close(
+        np.ravel(partial[wrt[-1]]),
+        dense(blocks, [wrt[-1]], [wrt[0]], spec) @ np.ravel(tangents[wrt[0]]),
+        1e-10,
+    )
     h = 1e-4
     ends = []
     for step in (h, -h):
@@ -158,7 +171,7 @@ def test_hessian(spec: Spec, seed: int) -> None:
     close(whole @ flat(tangents.values()), (ends[0] - ends[1]) / (2 * h), 1e-5)
 
 
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(specs(), st.integers(0, 99))
 def test_lagrangian(spec: Spec, seed: int) -> None:
     """Stationary at the solution and its multipliers; its KKT matrix is made of ∂g/∂z."""
@@ -216,7 +229,7 @@ def same(spec: Spec, m: Any, other: Any, rename: Any = str, tol: float = 1e-9) -
         close(hessian[rename(r), rename(c)], block, tol)
 
 
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(specs(), st.data())
 def test_names_and_order_do_not_matter(spec: Spec, data: st.DataObject) -> None:
     order = data.draw(st.permutations(list(spec.shapes)))
@@ -225,20 +238,24 @@ def test_names_and_order_do_not_matter(spec: Spec, data: st.DataObject) -> None:
     same(spec, spec.program(), spec.program(order, table.__getitem__), table.__getitem__)
 
 
-@settings(max_examples=15)
+@settings(max_examples=8)
 @given(specs())
 def test_pickling(spec: Spec) -> None:
     m = spec.program()
     m.solve().gradient("f")  # what is compiled is not pickled
     copy = pickle.loads(pickle.dumps(m))
     same(spec, m, copy, tol=1e-15)
-    assert copy is not m and list(copy.variables) == list(m.variables) and list(copy.equations) == list(m.equations)
+    assert (
+        copy is not m
+        and list(copy.variables) == list(m.variables)
+        and list(copy.equations) == list(m.equations)
+    )
     y = copy.define("more", 2.0 * copy["f"])
     assert copy.solve()[y.name] == 2.0 * copy.solve()["f"]
     assert "more" not in m
 
 
-@settings(max_examples=20)
+@settings(max_examples=10)
 @given(specs())
 def test_include(spec: Spec) -> None:
     """A sub-model under a prefix is the model; a bound input is replaced by its expression."""
@@ -266,7 +283,7 @@ def test_include(spec: Spec) -> None:
 
 @pytest.mark.parametrize("backend", sorted(BACKENDS))
 @pytest.mark.parametrize("form", ["source", "instructions"])
-@settings(max_examples=10)
+@settings(max_examples=5)
 @given(spec=specs())
 def test_backends(backend: str, form: str, spec: Spec) -> None:
     """Whatever executes the program, the answers are the same."""
@@ -285,7 +302,7 @@ def test_backends(backend: str, form: str, spec: Spec) -> None:
             close(others[key], block, 1e-9)
 
 
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(specs(), st.integers(0, 99))
 def test_functions_of_a_vector(spec: Spec, seed: int) -> None:
     """fun, jac, hess, hessp of Program.function are the solution's, packed."""
@@ -312,8 +329,10 @@ def test_functions_of_a_vector(spec: Spec, seed: int) -> None:
     assert fun.solves == con.solves == 1
 
 
-@settings(max_examples=20)
-@given(specs(cyclic=True), st.sampled_from(["newton", "trust-region", "anderson", "broyden", "newton-krylov"]))
+@settings(max_examples=15)
+@given(
+    specs(cyclic=True), st.sampled_from(["newton", "trust-region", "anderson", "broyden", "newton-krylov"])
+)
 def test_methods_give_the_same_answers(spec: Spec, method: str) -> None:
     """A contraction is solved by all of them, and derivatives do not depend on which."""
     m = spec.program()

@@ -8,7 +8,16 @@ from adjoint.report.groups import Grouped, grouped
 from adjoint.report.layout import Layout, columns, layered
 from tests.report.models import arrays, chain, empty, sellar, tangle
 
-MODELS = [sellar, arrays, chain, tangle, lambda: tangle(45, 14, 3, 0.3), lambda: tangle(200, 20), empty]
+MODELS = [
+    sellar,
+    arrays,
+    chain,
+    lambda: chain(55),
+    tangle,
+    lambda: tangle(45, 14, 3, 0.3),
+    lambda: tangle(200, 20),
+    empty,
+]
 
 
 def place(graph: Grouped) -> Layout:
@@ -53,8 +62,9 @@ def test_edges_go_to_the_right(make: object) -> None:
     column, where = columns(graph), place(graph)
     for (a, _), (b, _) in graph.edges:
         assert a == b or column[a] < column[b]
-    for points in where.routes.values():
-        assert all(x0 <= x1 + 1e-9 for (x0, _), (x1, _) in pairwise(points))
+    for pieces in where.routes.values():
+        for points in pieces:
+            assert all(x0 <= x1 + 1e-9 for (x0, _), (x1, _) in pairwise(points))
 
 
 @pytest.mark.parametrize("make", MODELS)
@@ -62,8 +72,8 @@ def test_edges_pass_no_other_group(make: object) -> None:
     """Inside a column an edge is horizontal, in a lane of its own."""
     graph = grouped(make())  # type: ignore[operator]
     where = place(graph)
-    for (a, b), points in where.routes.items():
-        for (x0, y0), (x1, y1) in pairwise(points):
+    for (a, b), pieces in where.routes.items():
+        for (x0, y0), (x1, y1) in (step for points in pieces for step in pairwise(points)):
             if y0 == y1:
                 for i, frame in enumerate(where.frames):
                     if i not in (a[0], b[0]):
@@ -94,5 +104,19 @@ def test_crossings_are_removed() -> None:
     users = [Group("explicit", (f"y{i}",), (True,)) for i in range(n)]
     edges = tuple(((i, 0), (2 * n - 1 - i, 0)) for i in range(n))
     where = place(Grouped((*inputs, *users), edges, False))
-    ends = sorted((points[0][1], points[-1][1]) for points in where.routes.values())
+    ends = sorted((pieces[0][0][1], pieces[-1][-1][1]) for pieces in where.routes.values())
     assert all(b0 < b1 for (_, b0), (_, b1) in pairwise(ends))
+
+
+def test_long_pictures_go_on_below() -> None:
+    graph = grouped(chain(55))
+    where = place(graph)
+    assert where.size[0] < 20 and len(where.gates) >= 2
+    levels = sorted({round(bottom, 6) for _, bottom, _, _ in where.nodes.values()}, reverse=True)
+    assert len(levels) == len(where.gates) // 2 + 1
+    cut = [(edge, pieces) for edge, pieces in where.routes.items() if len(pieces) > 1]
+    assert len(cut) == len(levels) - 1
+    for (source, _), pieces in cut:
+        ends = [(x, y) for x, y, node in where.gates if node == source]
+        assert len(ends) == 2
+        assert ends[0][1] == pieces[0][-1][1] and ends[1][1] == pieces[1][0][1]

@@ -1,4 +1,4 @@
-"""Expressions as flat lists of records, so that pickling them needs no recursion however deep they are."""
+"""Expressions taken apart and put together again: substitution, and flat records that pickle without recursion."""
 
 from __future__ import annotations
 
@@ -9,7 +9,22 @@ from typing import Any
 from .expr import Constant, Expr, Operation, Variable, apply, constant, topological
 from .primitive import PRIMITIVES
 
-__all__ = ["flatten", "restore"]
+__all__ = ["flatten", "restore", "substitute"]
+
+
+def substitute(roots: Sequence[Expr], replacement: dict[Expr, Expr]) -> list[Expr]:
+    """The roots with nodes replaced; shared subexpressions stay shared."""
+    new: dict[Expr, Expr] = dict(replacement)
+    for node in topological(roots, stop=replacement):
+        if node in new:
+            continue
+        args = tuple(new[a] for a in node.args)
+        if all(a is b for a, b in zip(args, node.args, strict=True)):
+            new[node] = node
+        else:
+            assert node.op is not None
+            new[node] = apply(node.op, args, node.params, node.shape)
+    return [new[root] for root in roots]
 
 
 def flatten(roots: Sequence[Expr], variable: Callable[[Variable], Any]) -> list[tuple[Any, ...]]:
