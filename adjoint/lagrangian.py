@@ -21,6 +21,7 @@ from .derivatives import jvp, vjp
 from .equations import Equation
 from .errors import DerivativeError, KinkWarning, ModelError, NameLookupError, ShapeError, SingularError, closest
 from .expr import Constant, Expr, Variable, variables_of
+from .linear import SingularMatrix
 from .plan import Plan
 from .primitives.elementwise import zeros
 from .solve import State, locate
@@ -62,10 +63,13 @@ def multipliers(
             if not plan.touches(block, cot) or (wanted is not None and not plan.touches(block, wanted)):
                 continue
             linear = state.linear.get(block) if isinstance(block, Cycle) else None
-            if many:
-                block.pull_many(values, cot, wanted, linear)  # type: ignore[arg-type]
-            else:
-                lam.update(block.pull(values, cot, wanted, linear))  # type: ignore[arg-type]
+            try:
+                if many:
+                    block.pull_many(values, cot, wanted, linear)  # type: ignore[arg-type]
+                else:
+                    lam.update(block.pull(values, cot, wanted, linear))  # type: ignore[arg-type]
+            except SingularMatrix as error:
+                raise refused(block, linear, error) from None
     return lam, cot
 
 
@@ -75,10 +79,13 @@ def tangents(state: State, directions: Values | Matrices, many: bool = False) ->
     with np.errstate(all="ignore"):
         for block in state.plan.blocks:
             linear = state.linear.get(block) if isinstance(block, Cycle) else None
-            if many:
-                block.push_many(state.values, out, linear)  # type: ignore[arg-type]
-            else:
-                block.push(state.values, out, linear)  # type: ignore[arg-type]
+            try:
+                if many:
+                    block.push_many(state.values, out, linear)  # type: ignore[arg-type]
+                else:
+                    block.push(state.values, out, linear)  # type: ignore[arg-type]
+            except SingularMatrix as error:
+                raise refused(block, linear, error) from None
     return out
 
 
@@ -104,6 +111,12 @@ def require_derivatives(state: State) -> None:
                     KinkWarning,
                     stacklevel=4,
                 )
+
+
+def refused(cycle: Any, linear: Any, error: Exception) -> SingularError:
+    """The error for a block whose matrix turns out singular when it is factored."""
+    linear.singular = linear.singular or str(error) or "the Jacobian is singular"
+    return singular_error(cycle, linear)
 
 
 def singular_error(cycle: Cycle, linear: Any) -> SingularError:

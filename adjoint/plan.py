@@ -11,6 +11,7 @@ from .backends import get_backend
 from .blocks import Cycle, Run
 from .equations import Equation, Equations
 from .expr import Expr, Variable, topological, variables_of
+from .primitive import PRIMITIVES
 
 __all__ = ["Plan"]
 
@@ -86,9 +87,11 @@ class Plan:
         if self._kinks is None:
             owners: list[Equation] = []
             tests: list[Expr] = []
-            if any(_has_kink(node) for node in topological([e.expr for e in self.analysis.incidence])):
+            nodes = topological([e.expr for e in self.analysis.incidence])
+            held = {node for node in nodes if node.op is PRIMITIVES["stop_gradient"]}  # no derivative goes through
+            if any(map(_has_kink, nodes)):
                 for equation in self.analysis.incidence:
-                    for node in filter(_has_kink, topological([equation.expr])):
+                    for node in filter(_has_kink, topological([equation.expr], stop=held)):
                         owners.append(equation)
                         tests.append(node.op.kink(node, *node.args, *node.params))  # type: ignore[union-attr, misc]
             if tests:

@@ -202,7 +202,9 @@ def _solve_cycle(
         raise _not_converged(state, cycle, outcome, method, u0)
     unpack(cycle.variables, outcome.u, values)
     linear = Linearization(cycle.solver, outcome.jacobian, outcome.factor, cycle.dense, cycle.is_linear)
-    singular, reason = is_singular_at(system, outcome, options.tol)
+    # A matrix-free solve factors nothing: its Jacobian is tested when a derivative is asked for.
+    matrix_free = outcome.factor is None and method == "newton-krylov"
+    singular, reason = (False, "") if matrix_free else is_singular_at(system, outcome, options.tol)
     if singular:
         linear.singular = reason
         if warn_singular:

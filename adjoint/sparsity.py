@@ -276,7 +276,7 @@ class SparseMap:
         self.columns = cols[order][new]
         self.indptr = np.searchsorted(self.columns, np.arange(shape[1] + 1)).astype(np.int32)
         self.position = position[:count]
-        self.unique = np.unique(self.position).size == count
+        self.unique = not count or int(np.bincount(self.position).max()) == 1
         self.coef = _joined([t.coef for t in moving], [t.rows.size for t in moving])
         self.constant = np.zeros(self.indices.size)
         coefs = [np.ones(t.rows.size) if t.coef is None else t.coef for t in fixed]

@@ -42,7 +42,7 @@ def entries(text: str, page: str) -> list[Entry]:
     """The names that a page documents. List items that run over several lines are joined first."""
     found = []
     owner = ""
-    for number, line in enumerate(_joined(text), start=1):
+    for line in _joined(text):
         if match := HEADING.match(line):
             owner = match["name"]
             found.append(Entry("", owner, match["signature"], f"{page}: {owner}"))
@@ -131,7 +131,7 @@ def test_every_section_has_an_example() -> None:
         assert bare == [], f"{page.name}: sections without an example"
 
 
-# -- the tree of the README --------------------------------------------------------------------------------------------
+# -- the tree of the README --------------------------------------------------------------------------------
 
 
 def tree(readme: str) -> set[str]:
@@ -157,12 +157,22 @@ def test_the_tree_of_the_readme_is_the_repository() -> None:
         f"{folder}{path.name}" + ("/" if path.is_dir() else "")
         for folder in ("adjoint/", "docs/")
         for path in (ROOT / folder).iterdir()
-        if not path.name.startswith(("__pycache__", "."))
+        if not path.name.startswith(("__pycache__", ".")) and (path.is_file() or any(path.glob("**/*.*")))
     }
     assert sorted(present - shown) == [], "add a line to the tree of README.md"
 
 
-# -- the checkers catch what they are for ---------------------------------------------------------------------------------
+def test_links_lead_somewhere() -> None:
+    dead = []
+    for page in (ROOT / "README.md", *(ROOT / "docs").rglob("*.md")):
+        text = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+        for target in re.findall(r"\]\(([^)#\s]+)", text):
+            if "://" not in target and not (page.parent / target).exists():
+                dead.append(f"{page.relative_to(ROOT)}: {target}")
+    assert sorted(dead) == []
+
+
+# -- the checkers catch what they are for ------------------------------------------------------------------
 
 
 def test_entries_are_read() -> None:
@@ -201,5 +211,13 @@ def test_members_that_are_not_there_are_refused() -> None:
 
 
 def test_the_tree_is_read() -> None:
-    readme = "## The repository\n\n```text\nadjoint/      words\n  expr.py     words\n  linear/     words, more\nLICENSE       x\n```\n"
+    lines = [
+        "## The repository",
+        "",
+        "```text",
+        "adjoint/      words",
+        "  expr.py     words, more",
+        "  linear/     words",
+    ]
+    readme = "\n".join([*lines, "LICENSE       words", "```", ""])
     assert tree(readme) == {"adjoint/", "adjoint/expr.py", "adjoint/linear/", "LICENSE"}

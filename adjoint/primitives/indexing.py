@@ -286,9 +286,9 @@ def put(x: Any, index: Any, values: Any) -> Expr:
     if np.unique(positions).size != positions.size:
         raise ShapeError(f"put: index {index!r} names an element of {describe(x)} more than once")
     values = broadcast_to(values, positions.shape)
-    keep = np.ones(x.shape)
-    keep.reshape(-1)[positions.ravel()] = 0.0
-    return x * keep + scatter_flat(values, positions, x.shape)
+    source = np.arange(x.size)
+    source[positions.ravel()] = x.size + np.arange(positions.size)
+    return take_flat(concatenate([ravel(x), ravel(values)]), source.reshape(x.shape))
 
 
 def scatter_add(shape: Any, index: Any, values: Any) -> Expr:

@@ -95,7 +95,7 @@ def _reduction(name: str, value: Any, partial: Any, **row: Any) -> Primitive:
 def _reduce(op: Primitive, x: Any, axis: Any, keepdims: bool) -> Expr:
     x = as_expr(x)
     axes = axes_of(x, axis)
-    if not x.size:
+    if not x.size and op is not _NORM:
         raise ShapeError(f"{op.name} of {describe(x)}, which is empty")
     shape = tuple(s for i, s in enumerate(x.shape) if i not in axes)
     if isinstance(x, Constant):

@@ -51,10 +51,11 @@ class ModelFile:
         programs = self._names((Program, TracedFunction))
         if len(programs) == 1:
             return self._get(programs[0])
-        problem = self.problem()
+        several = len(programs) > 1
+        problem = None if several and "problem" not in vars(self.module) else self.problem()
         if problem is not None:
             return problem
-        if programs:
+        if several:
             raise UsageError(
                 f"{self.path}: there are several programs; choose one with --name: {', '.join(programs)}"
             )

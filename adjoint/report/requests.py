@@ -47,13 +47,13 @@ def objective(program: Program, sol: Solution, asked: str | None) -> tuple[str, 
         if len(outputs) != 1:
             raise UsageError(f"choose an output with --of: {', '.join(outputs) or 'there are none'}")
         asked = outputs[0]
-    element = re.fullmatch(r"(.+)\[([\d,\s]+)\]", asked)
+    element = re.fullmatch(r"(.+)\[([-\d,\s]+)\]", asked)
     if element and asked not in program and element[1] in program:
         array = np.asarray(sol[element[1]])
         weights = np.zeros(array.shape)
         try:
             weights[tuple(int(i) for i in element[2].split(",") if i.strip())] += 1.0
-        except IndexError:
+        except (IndexError, ValueError):
             raise UsageError(f"--of {asked}: {element[1]!r} has shape {array.shape}") from None
         if weights.sum() != 1.0:
             raise UsageError(
