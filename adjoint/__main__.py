@@ -260,9 +260,10 @@ def _failed(args: argparse.Namespace, code: int, words: str, error: BaseExceptio
 
 
 def _print(text: str, code: int) -> int:
-    """Print to stdout; a reader that has gone, as in ``adjoint ... | head``, is no error."""
+    """Print to stdout in the characters it has; a reader that has gone, as in ``adjoint ... | head``, is no error."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     try:
-        print(text, flush=True)
+        print(text.encode(encoding, "replace").decode(encoding), flush=True)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at exit
     return code

@@ -19,7 +19,7 @@ from .expr import Variable
 from .sparsity import TooDenseError, jacobian_map
 from .structure import Incidence, connected_parts, dulmage_mendelsohn, maximum_matching, strong_components
 
-__all__ = ["Analysis", "BlockInfo", "analyze"]
+__all__ = ["Analysis", "BlockInfo", "analyze", "element_incidence", "raise_structure"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -154,7 +154,7 @@ def _match_elements(
     equation_of = np.repeat(np.arange(len(equations)), [e.size for e in equations])
     unknown_of = np.repeat(np.arange(len(unknowns)), [v.size for v in unknowns])
     if n_rows != n_cols or not matching.is_perfect:
-        _raise(graph, matching, equations, unknowns)
+        raise_structure(graph, matching, equations, unknowns)
     matched = np.asarray(matching.row_to_col)
     return np.unique(np.stack([equation_of, unknown_of[matched]], axis=1), axis=0)
 
@@ -170,7 +170,8 @@ def _element_names(items: Sequence[Any]) -> list[str]:
     return names
 
 
-def _raise(graph: Any, matching: Any, equations: Sequence[Equation], unknowns: Sequence[Variable]) -> None:
+def raise_structure(graph: Any, matching: Any, equations: Sequence[Equation], unknowns: Sequence[Variable]) -> None:
+    """StructureError for a matching that is not perfect: the over- and under-determined parts by name."""
     parts = dulmage_mendelsohn(graph, matching)
     row_names, col_names = _element_names(equations), _element_names(unknowns)
 

@@ -8,6 +8,7 @@ that of its equation, which for an explicit equation is the name of its variable
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -128,7 +129,11 @@ class Equations:
     def __getitem__(self, name: str) -> Variable:
         """The variable of a name."""
         if isinstance(name, Variable):
-            name = name.name
+            if self.variables.get(name.name) is not name:
+                raise ModelError(
+                    f"{name.name!r} is a variable of another program ({getattr(name.owner, 'name', None)!r})"
+                )
+            return name
         try:
             return self.variables[name]
         except (KeyError, TypeError):
@@ -304,6 +309,10 @@ class Equations:
         """
         if not callable(fun) or not (jac is None or callable(jac)):
             raise ModelError(f"external({name!r}): fun and jac must be functions")
+        if not isinstance(inputs, (list, tuple)):
+            raise ModelError(
+                f"external({name!r}): inputs= is a list of variables, expressions or names, got {inputs!r:.40}"
+            )
         args = [self[i] if isinstance(i, str) else as_expr(i) for i in inputs]
         size = _shape(shape, name)
         box = External(name, fun, [a.shape for a in args], size, jac)
@@ -326,14 +335,28 @@ class Equations:
         """
         if not isinstance(other, Equations):
             raise ModelError(f"include() takes a Program, got {type(other).__name__}")
+        if not isinstance(prefix, str) or not (bind is None or isinstance(bind, Mapping)):
+            raise ModelError(
+                f"include() takes a string as prefix= and a dict as bind=, got {prefix!r:.40} and {bind!r:.40}"
+            )
+        before = dict(self.variables), dict(self.equations), dict(self.inputs), dict(self.guesses), dict(self.bounds)
+        version = self.version
+        try:
+            return self._include(other, prefix, dict(bind or {}))
+        except Exception:  # all or nothing
+            self.variables, self.equations, self.inputs, self.guesses, self.bounds = before
+            self.version = version
+            raise
+
+    def _include(self, other: Equations, prefix: str, bound: dict[str, Any]) -> Included:
         new: dict[Expr, Expr] = {}
-        bound = dict(bind or {})
+        variables, equations = list(other.variables.values()), list(other.equations.values())
         for name in bound:
             if name not in other.variables:
                 raise NameLookupError(closest(name, other.variables, f"variable of {other.name!r}"))
             if other.variables[name] not in other.inputs:
                 raise ModelError(f"{name!r} is not an input of {other.name!r}: only inputs can be bound")
-        for variable in list(other.variables.values()):
+        for variable in variables:
             name = variable.name
             if name in bound:
                 expr = as_expr(bound[name])
@@ -348,13 +371,12 @@ class Equations:
                 new[variable] = self.unknown(
                     prefix + name, other.guesses.get(variable), variable.shape, lower=low, upper=high
                 )
-        equations = list(other.equations.values())
         for equation, expr in zip(equations, substitute([e.expr for e in equations], new), strict=True):
             if equation.target is None:
                 self.constrain(expr, prefix + equation.name)
             else:
                 self.define(new[equation.target], expr)  # type: ignore[arg-type]
-        return Included({v.name: new[v] for v in other.variables.values()})
+        return Included({v.name: new[v] for v in variables})
 
     # -- graph -------------------------------------------------------------------------------------------------
 
@@ -399,7 +421,7 @@ class Included(dict):  # type: ignore[type-arg]
 
 def _shape(shape: Any, name: str) -> Shape:
     try:
-        out = (int(shape),) if np.ndim(shape) == 0 else tuple(int(s) for s in shape)
+        out = (operator.index(shape),) if np.ndim(shape) == 0 else tuple(map(operator.index, shape))
     except (TypeError, ValueError):
         raise ShapeError(f"the shape of {name!r} must be a tuple of whole numbers, got {shape!r}") from None
     if any(s < 0 for s in out):

@@ -166,7 +166,11 @@ class Expr:
     def __floordiv__(self, other: Any) -> Any:
         raise unsupported("the operator //")
 
-    __rfloordiv__ = __mod__ = __rmod__ = __divmod__ = __rdivmod__ = __floordiv__
+    def __mod__(self, other: Any) -> Any:
+        raise unsupported("the operator %")
+
+    __rfloordiv__, __rmod__ = __floordiv__, __mod__
+    __divmod__ = __rdivmod__ = __mod__
 
     def __xor__(self, other: Any) -> Any:
         raise UnsupportedError("the operator ^ is not available on expressions: the power is **")
@@ -445,7 +449,9 @@ def _operate(name: str, a: Any, b: Any) -> Any:
 
 def _compare(a: Expr, op: str, b: Any) -> Any:
     if b is None or isinstance(b, (str, bytes)):
-        return NotImplemented
+        if op in ("==", "!="):
+            return NotImplemented
+        raise UnsupportedError(f"{describe(a)} {op} {b!r}: expected an expression or numbers on the right")
     return Comparison(a, op, as_expr(b))
 
 

@@ -20,7 +20,7 @@ from .expr import Variable
 from .nonlinear import Options
 from .plan import Plan
 from .solution import Solution
-from .solve import State, forward, input_values
+from .solve import State, forward, input_values, make_options
 
 if TYPE_CHECKING:
     from .equations import Equations
@@ -51,10 +51,7 @@ class Shared:
 
     def state(self, vector: Any) -> State:
         """The verified state at a point."""
-        x = np.asarray(vector, dtype=float)
-        if x.shape != (self.size,):
-            names = ", ".join(v.name for v in self.wrt)
-            raise ShapeError(f"a point has shape {x.shape}, expected a vector of {self.size} for {names}")
+        x = as_vector(vector, self.size, ", ".join(v.name for v in self.wrt))
         for i, (point, state) in enumerate(self.recent):
             if np.array_equal(point, x):
                 if i:
@@ -122,7 +119,7 @@ class Function:
         fixed = dict(values or {})
         key = (tuple(self.wrt), model.version, tol, max_iterations, str(method), _frozen(fixed))
         if key not in model._shared:
-            options = Options(tol=tol, max_iterations=max_iterations)
+            options = make_options(tol, max_iterations)
             model._shared[key] = Shared(plan, self.wrt, fixed, options, model._methods(method))
         self._shared: Shared = model._shared[key]
         self._model: Equations = model
@@ -157,9 +154,7 @@ class Function:
 
     def unpack(self, vector: Any) -> dict[str, Any]:
         """Values by name from a vector."""
-        x = np.asarray(vector, dtype=float)
-        if x.shape != (self._shared.size,):
-            raise ShapeError(f"a point has shape {x.shape}, expected a vector of {self._shared.size}")
+        x = as_vector(vector, self._shared.size, ", ".join(v.name for v in self.wrt))
         parts = unpack(self.wrt, x.copy(), {})
         return {v.name: float(p) if not v.shape else p for v, p in parts.items()}
 
@@ -197,9 +192,7 @@ class Function:
             return {self.of[0]: np.float64(w)}
         if multipliers is None:
             raise ModelError("hess of several outputs needs their multipliers: hess(v, multipliers)")
-        w = np.asarray(multipliers, dtype=float).reshape(-1)
-        if w.size != sum(v.size for v in self.of):
-            raise ShapeError(f"{w.size} multipliers for {sum(v.size for v in self.of)} outputs")
+        w = as_vector(np.reshape(multipliers, -1), sum(v.size for v in self.of), "the multipliers of the outputs")
         out: dict[Variable, Any] = {}
         at = 0
         for v in self.of:
@@ -215,11 +208,24 @@ class Function:
 
     def hessp(self, vector: Any, *args: Any) -> np.ndarray:
         """Hessian–vector product: ``hessp(v, direction)``, or ``hessp(v, multipliers, direction)``."""
-        direction = np.asarray(args[-1], dtype=float)
+        direction = as_vector(args[-1], self._shared.size, "the direction") if args else None
+        if direction is None or len(args) > 2:
+            raise ModelError("hessp(v, direction), or hessp(v, multipliers, direction)")
         weights = self._weights(args[0] if len(args) > 1 else None)
-        directions = unpack(self.wrt, direction.reshape(-1).copy(), {})
+        directions = unpack(self.wrt, direction.copy(), {})
         parts = totals.hvp(self._shared.state(vector), weights, directions, self.wrt)
         return np.concatenate([np.zeros(0), *(np.reshape(p, -1) for p in parts)])
+
+
+def as_vector(value: Any, size: int, what: str) -> np.ndarray:
+    """A float vector of a given size from user input."""
+    try:
+        x = np.asarray(value, dtype=float)
+    except (TypeError, ValueError):
+        raise ModelError(f"expected a vector of {size} numbers for {what}, got {value!r:.60}") from None
+    if x.shape != (size,):
+        raise ShapeError(f"a vector has shape {x.shape}, expected ({size},) for {what}")
+    return x
 
 
 def _vector_variables(model: Any, wrt: Any) -> list[Variable]:

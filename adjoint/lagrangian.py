@@ -18,8 +18,8 @@ import scipy.sparse as sp
 
 from .blocks import Cycle, Matrices, Values, unpack
 from .derivatives import jvp, vjp
-from .equations import Equation
-from .errors import DerivativeError, KinkWarning, ModelError, NameLookupError, ShapeError, SingularError, closest
+from .equations import Equation, number
+from .errors import KinkWarning, ModelError, NameLookupError, ShapeError, SingularError, closest
 from .expr import Constant, Expr, Variable, variables_of
 from .linear import SingularMatrix
 from .plan import Plan
@@ -261,10 +261,7 @@ class Lagrangian:
                         continue  # multipliers of inputs are gradients, not part of the point
                     raise NameLookupError(closest(name, names, "equation" if what == "lam" else "variable"))
                 v = names[name]
-                try:
-                    into[v] = np.broadcast_to(np.asarray(value, dtype=float), v.shape)[()]
-                except ValueError:
-                    raise ShapeError(f"{what}[{name!r}] has shape {np.shape(value)}, expected {v.shape}") from None
+                into[v] = number(value, f"{what}[{name!r}]", v.shape, allow_inf=True)
             return
         vector = np.asarray(given, dtype=float)
         size = sum(v.size for v in order)
@@ -348,11 +345,5 @@ def seeds_of(model: Any, of: Any) -> Values:
     seeds = {}
     for name, w in of.items():
         v = model[name]
-        weight = np.asarray(w, dtype=float)
-        if not np.isfinite(weight).all():
-            raise DerivativeError(f"the weight of {name!r} has NaN or infinite elements")
-        try:
-            seeds[v] = np.broadcast_to(weight, v.shape)[()]
-        except ValueError:
-            raise ShapeError(f"the weight of {name!r} has shape {weight.shape}, expected {v.shape}") from None
+        seeds[v] = number(w, f"the weight of {v.name!r}", v.shape)
     return seeds

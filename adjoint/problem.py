@@ -82,7 +82,7 @@ def as_constraint(item: Any) -> Constraint:
     if isinstance(lhs, Constant):
         raise ModelError(f"{item!r} contains no variable")
     expr, bound = (lhs, rhs.value) if isinstance(rhs, Constant) and rhs.size <= lhs.size else (lhs - rhs, 0.0)
-    bound = np.broadcast_to(np.asarray(bound, dtype=float), expr.shape)[()]
+    bound = number(bound, f"bound of {item!r}", expr.shape, allow_inf=True)
     free = np.full(expr.shape, np.inf)[()]
     lower = bound if op in ("==", ">=", ">") else -free
     upper = bound if op in ("==", "<=", "<") else free
@@ -151,7 +151,7 @@ class Problem:
         if isinstance(item, str):
             return self.program[item]
         if isinstance(item, Variable):
-            return self.program[item.name]
+            return self.program[item]
         expr = as_expr(item)
         if not variables_of([expr]):
             raise ModelError(f"{what}: {describe(expr)} contains no variable")
@@ -164,6 +164,8 @@ class Problem:
     def _bounds(self, over: Any) -> dict[Variable, tuple[Any, Any]]:
         if over is None or isinstance(over, (str, Variable)):
             over = list(v.name for v in self.program.inputs) if over is None else [over]
+        if not isinstance(over, (Mapping, list, tuple, set)):
+            raise ModelError(f"over= takes a dict {{name: (lower, upper)}} or a list of names, got {over!r:.60}")
         items: Iterable[Any] = over.items() if isinstance(over, Mapping) else ((n, (None, None)) for n in over)
         out: dict[Variable, tuple[Any, Any]] = {}
         for name, pair in items:

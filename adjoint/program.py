@@ -10,15 +10,15 @@ import networkx as nx
 from .analysis import BlockInfo, analyze
 from .check import Report, report
 from .equations import Equations
-from .errors import ModelError, NameLookupError, closest
+from .errors import AdjointError, ModelError, NameLookupError, closest
 from .expr import Variable
 from .function import Function, Shared
 from .homotopy import solve_by_homotopy
 from .lagrangian import Lagrangian, seeds_of
-from .nonlinear import METHODS, Options
+from .nonlinear import METHODS
 from .plan import Plan
 from .solution import Solution
-from .solve import forward, input_values
+from .solve import forward, input_values, make_options
 
 __all__ = ["Program"]
 
@@ -110,7 +110,15 @@ class Program(Equations):
                 raise ModelError(
                     f"node {node!r}: args={args} are not its predecessors {list(graph.predecessors(node))}"
                 )
-            m.define(leaves[node], data["f"](*(leaves[a] for a in args)))
+            if not callable(data["f"]):
+                raise ModelError(f"node {node!r}: f={data['f']!r:.40} is not a function")
+            try:
+                expr = data["f"](*(leaves[a] for a in args))
+            except TypeError as error:
+                if isinstance(error, AdjointError):
+                    raise
+                raise ModelError(f"node {node!r}: f cannot be called with {args}: {error}") from None
+            m.define(leaves[node], expr)
         return m
 
     @property
@@ -200,7 +208,7 @@ class Program(Equations):
                 raise ModelError(f"{label} takes a dict of input values by name, got {table!r:.60}")
         plan = self.plan()
         given = {**values, **inputs} if values else inputs
-        options = _options(tol, max_iterations)
+        options = make_options(tol, max_iterations)
         methods = self._methods(method)
         at = self._start(start)
         if homotopy is not None:
@@ -210,6 +218,8 @@ class Program(Equations):
     def _methods(self, method: str | Mapping[str, str]) -> Mapping[str, str] | None:
         if method == "auto":
             return None
+        if not isinstance(method, (str, Mapping)):
+            raise ModelError(f"method= is a name, or a dict of names by block or unknown, got {method!r:.60}")
         table = {"": method} if isinstance(method, str) else dict(method)
         for key, name in table.items():
             if name not in METHODS:
@@ -263,19 +273,6 @@ class Program(Equations):
         [1.0, 1.0]
         """
         return Function(self, of, wrt, sparse, **options)
-
-
-def _options(tol: float, max_iterations: int) -> Options:
-    if tol == 1e-10 and max_iterations == 200:
-        return _DEFAULT
-    if not (isinstance(tol, (int, float)) and 0 < tol < 1):
-        raise ModelError(f"tol must be a number between 0 and 1, got {tol!r}")
-    if not (isinstance(max_iterations, int) and max_iterations > 0):
-        raise ModelError(f"max_iterations must be a positive whole number, got {max_iterations!r}")
-    return Options(tol=tol, max_iterations=max_iterations)
-
-
-_DEFAULT = Options()
 
 
 def _start_value(value: Any, v: Variable) -> Any:

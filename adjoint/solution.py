@@ -126,6 +126,8 @@ class Solution(Mapping):  # type: ignore[type-arg]
         inputs = self._state.plan.inputs
         if wrt is None:
             return list(inputs)
+        if not isinstance(wrt, (str, Variable, list, tuple, set, dict)):
+            raise ModelError(f"wrt= is a name or a list of names, got {wrt!r:.60}")
         names = [wrt] if isinstance(wrt, (str, Variable)) else list(wrt)
         out = []
         for name in names:
@@ -178,12 +180,12 @@ class Solution(Mapping):  # type: ignore[type-arg]
     def vjp(self, cotangents: Mapping[str, Any], wrt: Any = None) -> dict[str, Any]:
         """Cotangents of inputs from cotangents of variables: ``{input: Σ cotangentᵀ · d(variable)/d(input)}``."""
         inputs = self._wrt(wrt)
-        parts = totals.vjp(self._state, seeds_of(self._model, dict(cotangents)), inputs)
+        parts = totals.vjp(self._state, seeds_of(self._model, _mapping(cotangents, "vjp")), inputs)
         return {v.name: _out(p) for v, p in zip(inputs, parts, strict=True)}
 
     def _directions(self, tangents: Mapping[str, Any]) -> Values:
         out: Values = {}
-        for name, t in tangents.items():
+        for name, t in _mapping(tangents, "a direction").items():
             v = self._wrt(name)[0]
             out[v] = number(t, f"direction of {v.name!r}", v.shape)
         return out
@@ -253,6 +255,12 @@ class Solution(Mapping):  # type: ignore[type-arg]
         inputs = self._wrt(wrt)
         label = of if isinstance(of, str) else getattr(of, "name", "the weighted sum")
         return check_derivatives(self._state, seeds_of(self._model, of), label, inputs)
+
+
+def _mapping(value: Any, what: str) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise ModelError(f"{what} takes a dict by name, got {value!r:.60}")
+    return value
 
 
 def _blocks(matrix: Any, rows: Sequence[Variable], cols: Sequence[Variable], sparse: bool) -> dict[Any, Any]:

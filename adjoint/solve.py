@@ -61,6 +61,20 @@ class BlockReport:
     history: tuple[float, ...] = ()
 
 
+def make_options(tol: float, max_iterations: int) -> Options:
+    """Checked options of the nonlinear methods."""
+    if tol == 1e-10 and max_iterations == 200:
+        return _DEFAULT
+    if not (isinstance(tol, (int, float)) and 0 < tol < 1):
+        raise ModelError(f"tol must be a number between 0 and 1, got {tol!r}")
+    if not (isinstance(max_iterations, int) and max_iterations > 0):
+        raise ModelError(f"max_iterations must be a positive whole number, got {max_iterations!r}")
+    return Options(tol=tol, max_iterations=max_iterations)
+
+
+_DEFAULT = Options()
+
+
 class State:
     """The verified values of all variables, and what derivatives need at them."""
 
@@ -85,7 +99,7 @@ class CycleSystem:
         self.values = values
         self._fused = cycle.fused()
         self._residual = cycle.residual()
-        self.matrix, self.factor = cycle.matrix, cycle.solver.factor
+        self.matrix, self.factor = cycle.matrix, cycle.factor
 
     def residual(self, u: np.ndarray) -> np.ndarray:
         return self._residual(u, *self.params)[0]

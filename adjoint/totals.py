@@ -14,10 +14,13 @@ import numpy as np
 import scipy.sparse as sp
 
 from .blocks import Cycle, Values, stack_columns, stack_rows, to_dense
-from .expr import Variable
+from .errors import DerivativeError
+from .expr import Variable, variables_of
 from .lagrangian import SecondOrder, multipliers, require_derivatives, tangents
+from .linear import make_solver
+from .plan import Plan
 from .solve import State
-from .sparsity import DENSE_SIZE, TooDenseError
+from .sparsity import DENSE_SIZE, TooDenseError, flat_values, jacobian_map
 
 __all__ = ["all_multipliers", "gradient", "hessian", "hvp", "jacobian", "jvp", "vjp"]
 
@@ -46,10 +49,31 @@ def gradient(state: State, seeds: Values, wrt: Sequence[Variable]) -> list[Any]:
     require_derivatives(state)
     reach = state.plan.reach(frozenset(wrt))
     _, cot = multipliers(state, seeds, reach)
-    return [cot[v] if v in cot else np.zeros(v.shape)[()] for v in wrt]
+    parts = [cot[v] if v in cot else np.zeros(v.shape)[()] for v in wrt]
+    for v, part in zip(wrt, parts, strict=True):
+        if np.isnan(part).any():
+            raise _undefined(state, seeds, v)
+    return parts
 
 
 vjp = gradient
+
+
+def _undefined(state: State, seeds: Values, wrt: Variable) -> DerivativeError:
+    """Name the equations through which a derivative becomes NaN: λ is a number, the share of a variable is not."""
+    lam, cot = multipliers(state, seeds)
+    named = _by_name(state, lam)
+    bad = {v for v, c in {**cot, **lam}.items() if np.isnan(c).any()}
+    found = [
+        e.name
+        for e, inside in state.plan.analysis.incidence.items()
+        if not np.isnan(named[e.name]).any() and any(v in bad for v in inside)
+    ]
+    where = f"equation {', '.join(map(repr, found[:6]))}" if found else "an equation"
+    return DerivativeError(
+        f"the derivative with respect to {wrt.name!r} is not defined here: {where} has a derivative of the form 0/0 or "
+        "inf·0 at this point (sqrt or a power at 0, or a black box that gives NaN)"
+    )
 
 
 def jvp(state: State, directions: Values) -> Values:
@@ -138,6 +162,10 @@ def jacobian(state: State, of: Sequence[Variable], wrt: Sequence[Variable], mode
     """d(of)/d(wrt) as one matrix, rows by element of ``of``, columns by element of ``wrt`` (dense or sparse)."""
     require_derivatives(state)
     n_out, n_in = sum(v.size for v in of), sum(v.size for v in wrt)
+    if mode == "auto" and n_out > 1:
+        small = SmallTotals.of(state.plan)
+        if small is not None:
+            return small.jacobian(state, of, wrt)
     if mode == "auto":
         mode = _cheaper(state, of, wrt, n_out, n_in)
     if mode == "forward":
@@ -156,6 +184,53 @@ def jacobian(state: State, of: Sequence[Variable], wrt: Sequence[Variable], mode
     seeds = {v: s.tocsr() if sp.issparse(s) else s for v, s in seeds.items()}
     _, cot = multipliers(state, seeds, state.plan.reach(frozenset(wrt)), many=True)
     return stack_columns([cot[v] if v in cot else _zeros(n_out, v.size) for v in wrt])
+
+
+class SmallTotals:
+    """All total derivatives of a small program at once: ``∂g/∂z dz/dx = −∂g/∂x`` over all its equations.
+
+    One compiled call for all local derivatives and one dense factorization; sweeps would cost more in overhead.
+    """
+
+    LARGEST = 48  # scalar unknowns, and scalar inputs; measured: beyond, sweeps are as fast
+
+    def __init__(self, plan: Plan) -> None:
+        equations = list(plan.analysis.incidence)
+        unknowns = [v for block in plan.blocks for v in block.variables]
+        self.size = sum(v.size for v in unknowns)
+        leaves = [*unknowns, *plan.inputs]
+        self.map = jacobian_map([e.residual for e in equations], leaves)
+        entries = flat_values(self.map)
+        self.inputs = variables_of(entries)
+        self.function = plan.backend.compile(self.inputs, [entries])
+        self.solver = make_solver(self.size)
+        start, self.place = 0, {}
+        for v in leaves:
+            self.place[v] = range(start, start + v.size)
+            start += v.size
+
+    @classmethod
+    def of(cls, plan: Plan) -> SmallTotals | None:
+        """That of a plan; None where the plan is too large."""
+        if "small" not in plan.functions:
+            sizes = sum(b.size for b in plan.blocks), sum(v.size for v in plan.inputs)
+            fits = 0 < sizes[0] <= cls.LARGEST and 0 < sizes[1] <= cls.LARGEST
+            plan.functions["small"] = cls(plan) if fits else None
+        return plan.functions["small"]
+
+    def jacobian(self, state: State, of: Sequence[Variable], wrt: Sequence[Variable]) -> np.ndarray:
+        """d(of)/d(wrt), dense."""
+        n = self.size
+        with np.errstate(all="ignore"):
+            local = self.map.dense(self.function(*[state.values[v] for v in self.inputs])[0])
+        factor = self.solver.factor(local[:, :n])
+        columns = [j for v in wrt for j in self.place[v]]
+        # One by one: LAPACK starts threads for several right-hand sides, which costs a hundred such solves.
+        total = np.zeros((local.shape[1], len(columns)))
+        for k, j in enumerate(columns):
+            total[:n, k] = factor.solve(-local[:, j])
+            total[j, k] = 1.0
+        return total[[i for v in of for i in self.place[v]]]
 
 
 def _cheaper(state: State, of: Sequence[Variable], wrt: Sequence[Variable], n_out: int, n_in: int) -> str:

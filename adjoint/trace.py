@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from .equations import number
 from .errors import ModelError, UnsupportedError
 from .expr import Constant, Expr, Variable, as_expr
 from .program import Program
@@ -199,7 +200,7 @@ class TracedFunction:
 
     def _trace(self, arguments: Mapping[str, Any]) -> tuple[Program, dict[str, Any]]:
         static = {k: v for k, v in arguments.items() if k in self.static or _is_static(v)}
-        values = {k: np.asarray(v, dtype=float)[()] for k, v in arguments.items() if k not in static}
+        values = {k: number(v, f"argument {k!r}") for k, v in arguments.items() if k not in static}
         key = tuple((k, np.shape(v)) for k, v in values.items()), tuple((k, repr(v)) for k, v in static.items())
         if key not in self._programs:
             fun = functools.partial(_call_with, self.fun, static)

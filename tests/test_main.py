@@ -595,12 +595,12 @@ def test_no_command_version_and_help(run: Any) -> None:
 # -- as a process ------------------------------------------------------------------------------------------
 
 
-def process(*words: str, folder: Path) -> subprocess.CompletedProcess[str]:
+def process(*words: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     paths = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
     return subprocess.run(
         [sys.executable, "-m", "adjoint", *words],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": paths},
+        env={**os.environ, "PYTHONPATH": paths, **environment},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -623,6 +623,14 @@ def test_the_module_fails_with_its_code(file: Any, tmp_path: Path) -> None:
     assert done.returncode == 1 and done.stdout == "" and done.stderr.startswith("adjoint: block")
     done = process("solve", "modle.py", folder=tmp_path)
     assert done.returncode == 2 and "did you mean 'model.py'" in done.stderr
+
+
+def test_a_terminal_without_unicode(file: Any, tmp_path: Path) -> None:
+    file("import adjoint as adj\nm = adj.Program('ünï')\nm.input('λ', [1.0] * 9)\n")
+    done = process("solve", "model.py", folder=tmp_path, PYTHONIOENCODING="ascii")
+    assert done.returncode == 0 and "[1, 1, 1, 1, ?]" in done.stdout
+    done = process("solve", "model.py", "--json", folder=tmp_path, PYTHONIOENCODING="ascii")
+    assert json.loads(done.stdout)["program"] == "ünï"
 
 
 @pytest.mark.skipif(os.name != "posix", reason="uses a pipe of the shell")

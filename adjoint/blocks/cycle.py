@@ -9,13 +9,14 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.sparse import csgraph
 
-from ..analysis import BlockInfo
+from ..analysis import BlockInfo, raise_structure
 from ..backends import Backend
 from ..equations import Equations
 from ..expr import Expr, Variable, variables_of
 from ..linear import make_solver, refined_solve
 from ..rebuild import substitute
 from ..sparsity import SparseMap, TooDenseError, flat_values, jacobian_map
+from ..structure import Incidence, maximum_matching
 from .products import Products
 from .run import TOTAL_BUDGET
 from .values import Matrices, Values, add_columns, column, pack, stack_rows, to_dense, unpack, unstack
@@ -73,6 +74,7 @@ class Cycle:
         self.products = Products(backend, list(zip(keys, self.residuals, strict=True)), chained=False)
         self._functions: dict[Any, Any] = {}
         self._needs: dict[Any, frozenset[Variable]] = {}
+        self._last: tuple[np.ndarray, Any] | None = None
 
     # -- compiled on demand
     def _compile(self, key: str, outputs: Callable[[], Any], complex_values: bool = False) -> Callable[..., Any]:
@@ -101,9 +103,31 @@ class Cycle:
     def solver(self) -> Any:
         """The linear solver of ∂g/∂u, chosen by its pattern."""
         if "solver" not in self._functions:
+            self._require_structure()
             pattern = self.jacobian.wrap(np.ones(self.jacobian.nnz))
             self._functions["solver"] = make_solver(pattern, self.linear_solver)
         return self._functions["solver"]
+
+    def _require_structure(self) -> None:
+        """Every element of the unknowns must be determined, not only every name (StructureError)."""
+        pattern = self.jacobian
+        if int(np.count_nonzero(pattern.indices == pattern.columns)) == self.size:
+            return  # element i of the equations holds element i of the unknowns
+        graph = Incidence.from_coo(pattern.indices.astype(np.int64), pattern.columns, pattern.shape)
+        matching = maximum_matching(graph)
+        if not matching.is_perfect:
+            raise_structure(graph, matching, self.equations, self.variables)
+
+    def factor(self, matrix: Any) -> Any:
+        """Factors of ∂g/∂u; those made last, where the entries are the same (linear equations, a repeated solve)."""
+        if self.dense:
+            return self.solver.factor(matrix)
+        known = self._last
+        if known is not None and np.array_equal(known[0], matrix.data):
+            return known[1]
+        factors = self.solver.factor(matrix)
+        self._last = matrix.data, factors
+        return factors
 
     @property
     def dense(self) -> bool:

@@ -41,7 +41,7 @@ def unpack(variables: Sequence[Variable], vector: np.ndarray, into: Values) -> V
         if vector.ndim == 1:
             into[v] = vector[at] if not v.shape else vector[at : at + v.size].reshape(v.shape)
         else:
-            into[v] = vector[:, at : at + v.size].reshape(-1, *v.shape)
+            into[v] = vector[:, at : at + v.size].reshape(vector.shape[0], *v.shape)
         at += v.size
     return into
 

@@ -184,5 +184,6 @@ class CheckedDense(LinearSolver):
         self.n, self.pattern = pattern.n, pattern
 
     def factor(self, A: Any) -> Factorization:
-        B = self.pattern.matrix(self.pattern.entries(A))
-        return verified(B, DenseSolver(self.n).factor(B).solve, np.cos(np.arange(self.n)))
+        data = self.pattern.entries(A)
+        factors = DenseSolver(self.n).factor(self.pattern.matrix(data))
+        return verified(self.pattern, data, factors.solve, np.cos(np.arange(self.n)))

@@ -95,7 +95,10 @@ def _inverse_iteration(
     if factorization is None:
         B = sparse.csc_array(_scaled(sparse.csc_array(A), rows, cols))
         shift = SHIFT * (1.0 + np.cos(np.arange(n)) / 2.0)
-        lu = splu(sparse.csc_array(B + sparse.diags_array(shift)))
+        try:
+            lu = splu(sparse.csc_array(B + sparse.diags_array(shift)))
+        except RuntimeError as error:
+            raise SingularMatrix(f"SuperLU: {error}") from None
 
         def solve(v: np.ndarray, transpose: bool) -> np.ndarray:
             return lu.solve(v, "H" if transpose else "N")

@@ -1,7 +1,8 @@
 """Dense LU by LAPACK with little around it, for the many small blocks of a model.
 
-Rows in very different units are scaled before pivots are chosen (LAPACK's geequb), as its expert driver does: without that
-the backward error of a matrix of 300 rows in units that differ by 1e12 was 7e-2, with it 2e-13.
+Rows in very different units are scaled before pivots are chosen (LAPACK's geequb), as its expert driver does. With 300
+rows, and units of equations and variables that differ by 1e12, the error in natural units was 4e-10 without that and
+2e-12 with it; up to some 20 rows there was no difference.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from .base import Factorization, LinearSolver, SingularMatrix, inverse_norm
 
 __all__ = ["DenseFactorization", "DenseSolver"]
 
+SMALL = 16  # rows up to which units do no harm
 UNEVEN = 1e-2  # smallest over largest scale of the rows, below which they are scaled
 
 Routines = tuple[Any, Any, Any, Any, Any]
@@ -109,17 +111,22 @@ class DenseSolver(LinearSolver):
         if not isfinite(norm):
             bad = np.argwhere(~np.isfinite(A))
             raise SingularMatrix("the matrix has entries that are not finite", int(bad[0, 1]) if len(bad) else -1)
-        scale, _, evenness, _, _, empty = routines[1](F)
-        if empty:  # row 1 ... n, or column n + 1 ... 2 n
-            raise SingularMatrix("the matrix has an empty row or column", empty - n - 1 if empty > n else -1)
-        if evenness >= UNEVEN:
-            scale = None
-        else:
+        scale = None if n <= SMALL else _row_scale(F, routines)
+        if scale is not None:
             F *= scale[:, None]
         lu, pivots, info = routines[2](F, 1)
         if info > 0:
             raise SingularMatrix("the matrix is singular: an exactly zero pivot", info - 1)
         return DenseFactorization(lu, pivots, scale, norm, routines)
+
+
+def _row_scale(F: np.ndarray, routines: Routines) -> np.ndarray | None:
+    """Powers of two that bring the rows to a largest entry near 1; None where they are near each other already."""
+    scale, _, evenness, _, _, empty = routines[1](F)
+    if empty:  # row 1 ... n, or column n + 1 ... 2 n
+        n = len(F)
+        raise SingularMatrix("the matrix has an empty row or column", empty - n - 1 if empty > n else -1)
+    return scale if evenness < UNEVEN else None
 
 
 def _rows(pattern: Any) -> int:

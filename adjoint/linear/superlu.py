@@ -95,21 +95,20 @@ class SuperLUSolver(LinearSolver):
         return self._factor("columns", data)
 
     def _factor(self, way: str, data: np.ndarray) -> SparseFactorization:
-        options = WAYS[way]
-        A = self.pattern.matrix(data)
         ordering = self._orderings.get(way)
-        if ordering is not None:
-            return verified(A, ordering.factor(data, options), self._probe)
-        if way == "columns":
+        if ordering is None and way == "columns":
             blocks = self._blocks()
             if blocks is not None:
                 ordering = self._orderings[way] = _order_blocks(self.pattern, data, *blocks)
-                return verified(A, ordering.factor(data, options), self._probe)
-        lu = _splu(A, permc_spec=ORDER[way], relax=1, **options)
-        order = np.argsort(lu.perm_c)
-        rows = order if way == "symmetric" else np.arange(self.n)
-        self._orderings[way] = _ordering(self.pattern, rows, order, lu.nnz < SUPERNODES * self.pattern.nnz)
-        return verified(A, _plain_solve(lu), self._probe)
+        if ordering is not None:
+            solve = ordering.factor(data, OPTIONS[way])
+        else:
+            lu = _splu(self.pattern.matrix(data), permc_spec=ORDER[way], relax=1, **OPTIONS[way])
+            cols = np.argsort(lu.perm_c)
+            rows = cols if way == "symmetric" else np.arange(self.n)
+            self._orderings[way] = _ordering(self.pattern, rows, cols, lu.nnz < SUPERNODES * self.pattern.nnz)
+            solve = _plain_solve(lu)
+        return verified(self.pattern, data, solve, self._probe)
 
     def _blocks(self) -> Blocks | None:
         """The block triangular form, if there are several blocks."""
@@ -123,7 +122,7 @@ class SuperLUSolver(LinearSolver):
 
 
 ORDER = {"symmetric": "MMD_AT_PLUS_A", "columns": "COLAMD"}
-WAYS: dict[str, dict[str, Any]] = {
+OPTIONS: dict[str, dict[str, Any]] = {
     "symmetric": {"diag_pivot_thresh": 0.0, "options": {"SymmetricMode": True}},
     "columns": {"diag_pivot_thresh": 1.0},
 }

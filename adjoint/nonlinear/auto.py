@@ -2,8 +2,8 @@
 
 The first method that solves the block, verified, ends the chain.
 
-Newton's method with a line search comes first, since it solves most blocks in a few iterations. The
-others help where it fails, each in its own way: the natural monotonicity test is not misled by a badly
+A small block that Newton's full steps solve at once is left to them (``direct``). Otherwise Newton's method
+with a line search comes first, since it solves most blocks in a few iterations. The others help where it fails, each in its own way: the natural monotonicity test is not misled by a badly
 scaled residual, the trust region uses the gradient where the Newton direction is poor, pseudo-time may
 climb over a hill of the residual, and the homotopy passes the turning points at which all of these get
 stuck. One equation in one unknown is bracketed as soon as Newton's method fails.
@@ -22,6 +22,7 @@ from adjoint.nonlinear.anderson import solve_anderson
 from adjoint.nonlinear.base import Attempt, Options, Outcome, Parts, System
 from adjoint.nonlinear.bracketing import solve_bracketing
 from adjoint.nonlinear.broyden import solve_broyden
+from adjoint.nonlinear.direct import LARGEST, solve_direct
 from adjoint.nonlinear.fixed_point import solve_fixed_point
 from adjoint.nonlinear.homotopy import solve_homotopy
 from adjoint.nonlinear.newton import solve_newton
@@ -83,6 +84,11 @@ def solve_auto(system: System, u0: np.ndarray, options: Options | None = None) -
     start = np.array(u0, dtype=float).ravel()
     attempts: list[Attempt] = []
     best: Outcome | None = None
+    if system.size <= LARGEST and system.components is None and system.lower is None and system.upper is None:
+        with np.errstate(all="ignore"):
+            quick = solve_direct(system, start, options)
+        if quick is not None:
+            return quick
     for name, share in (SCALAR_CHAIN if system.size == 1 else CHAIN).items():
         limit = max(1, round(share * options.max_iterations))
         budget = options if share == 1.0 else replace(options, max_iterations=limit)

@@ -7,7 +7,7 @@ by
   stands and after natural scaling (rows by the natural magnitude of the equation, columns by the magnitude of
   the unknown), so that neither the units of a model nor plain ill-conditioning are mistaken for singularity;
 * **a fold**: `J` is regular at the point that was found, but changes by its own size over the points that the
-  residual cannot tell from it (``base/fold.py``).
+  residual cannot tell from it (``base/fold.py``). Superlinear convergence shows that it is none.
 """
 
 from __future__ import annotations
@@ -37,4 +37,6 @@ def is_singular_at(system: System, outcome: Outcome, tol: float = 1e-10) -> tupl
         rcond = best_rcond(factor, u, outcome.scale)
         if not rcond >= SINGULAR_RCOND:
             return True, f"the Jacobian is singular: its reciprocal condition number is {rcond:.1e}"
+        if outcome.simple:
+            return False, ""
         return is_fold(system, u, outcome.residual, J, outcome.scale, tol, factor)

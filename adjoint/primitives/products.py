@@ -68,7 +68,12 @@ def matmul(a: Any, b: Any) -> Expr:
     b2 = reshape(b, (b.size, 1)) if right else b
     if a2.shape[-1] != b2.shape[-2]:
         raise ShapeError(f"@: {describe(a)} of shape {a.shape} and {describe(b)} of shape {b.shape} do not fit")
-    batch = np.broadcast_shapes(a2.shape[:-2], b2.shape[:-2])
+    try:
+        batch = np.broadcast_shapes(a2.shape[:-2], b2.shape[:-2])
+    except ValueError:
+        raise ShapeError(
+            f"@: the batches of {describe(a)} of shape {a.shape} and {describe(b)} of shape {b.shape} do not fit"
+        ) from None
     if batch:
         n = math.prod(batch)
         a3 = reshape(broadcast_to(a2, batch + a2.shape[-2:]), (n, *a2.shape[-2:]))

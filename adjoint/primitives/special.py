@@ -90,8 +90,8 @@ def log_expit(x: Any) -> Expr:
 
 def xlogy(x: Any, y: Any) -> Expr:
     """x·log y, and 0 where x is 0"""
-    x = as_expr(x)
-    at_zero = BUILDERS["=="](x, 0.0)
+    x, y = as_expr(x), as_expr(y)
+    at_zero = BUILDERS["=="](x, 0.0) * BUILDERS["=="](y, y)  # NaN is not equal to itself
     return where(at_zero, 0.0, x * log(where(at_zero, 1.0, y)))
 
 

@@ -85,7 +85,8 @@ def _keys(matrix: BlockMatrix) -> Keys:
     keys: list[tuple[dict[str, Any], str]] = []
     if "explicit" in kinds:
         keys.append(({"fill": INK, "line": INK}, "defines"))
-    keys.append(({"fill": LINE, "line": LINE}, "uses"))
+    if np.any(matrix.block_of_rows[matrix.rows] != matrix.block_of_cols[matrix.cols]):
+        keys.append(({"fill": LINE, "line": LINE}, "uses"))
     if "cycle" in kinds:
         keys.append(({"fill": TINTS[0], "line": INKS[0]}, "cycle, solved together"))
     return keys

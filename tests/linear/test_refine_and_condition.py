@@ -56,7 +56,7 @@ def test_refinement_of_zeros_and_of_small_parts() -> None:
     assert refined_solve(A, np.zeros(240), factors)[1]
     b = np.zeros((240, 2))
     b[0, 0] = 1e-190
-    b[239, 1] = 1e190
+    b[239, 1] = 1e-210
     assert refined_solve(A, b, factors)[1]
     assert refined_solve(A, b[:, :0], factors)[1]
     decay = sp.csc_array(sp.eye_array(200) + sp.diags_array([1e-12], offsets=[-1], shape=(200, 200)))
@@ -133,11 +133,11 @@ def test_null_vectors_name_the_culprits(n: int, as_sparse: bool) -> None:
     assert np.linalg.norm(left) == pytest.approx(1.0)
     assert np.linalg.norm(right) == pytest.approx(1.0)
     size = abs(A)
-    assert np.all(np.abs(left @ A) <= 1e-7 * (np.abs(left) @ size))
-    assert np.all(np.abs(A @ right) <= 1e-7 * (size @ np.abs(right)) + 1e-14 * size.max(axis=1).max())
+    units = np.ravel(size.sum(axis=1))
+    assert np.abs(left @ A).max() <= 1e-9 * (np.abs(left) @ size).max()
+    assert np.abs(A @ right / units).max() <= 1e-9
     assert abs(right @ right0) / np.sqrt(2) == pytest.approx(1.0, abs=1e-6)
-    scaled = np.abs(left) * np.ravel(size.sum(axis=1))
-    assert set(np.argsort(scaled)[-3:]) == {3, 7, 11}
+    assert set(np.argsort(np.abs(left) * units)[-3:]) == {3, 7, 11}
 
 
 def test_null_vectors_from_factors_at_hand() -> None:

@@ -14,8 +14,8 @@ ITERATIONS = 5
 def inverse_norm(solve: Callable[[np.ndarray, bool], np.ndarray], n: int, dtype: type = float) -> float:
     """A lower bound of ``‖A⁻¹‖₁``, mostly sharp, from four or five solves; ``solve(b, transpose)``.
 
-    Hager's method of gradient ascent on ``‖A⁻¹ x‖₁`` over the unit ball, with Higham's safeguards [1]_: what
-    LAPACK has as xLACN2. Deterministic.
+    Hager's gradient ascent on ``‖A⁻¹ x‖₁`` over the unit ball, with Higham's safeguards [1]_: what LAPACK has
+    as xLACN2. Deterministic.
 
     References
     ----------
@@ -40,7 +40,7 @@ def inverse_norm(solve: Callable[[np.ndarray, bool], np.ndarray], n: int, dtype:
         j = int(np.argmax(gradient))
         if last >= 0 and gradient[j] <= gradient[last]:
             break
-        unit = np.zeros(n, dtype=dtype)
+        unit: np.ndarray = np.zeros(n, dtype=dtype)
         unit[j] = 1.0
         v = solve(unit, False)
         norm, new = float(np.abs(v).sum()), _signs(v)

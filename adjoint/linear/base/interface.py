@@ -1,4 +1,4 @@
-"""The two abstract classes: a solver is made once per sparsity pattern, and gives a factorization per matrix."""
+"""The two abstract classes: a solver is made once per sparsity pattern, and factors matrix after matrix."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 __all__ = ["Factorization", "InaccurateFactors", "LinearSolver", "SingularMatrix"]
 
 
-class SingularMatrix(Exception):
+class SingularMatrix(Exception):  # noqa: N818  (a statement about the matrix)
     """A matrix without usable factors: singular, or not finite. Internal: users see ``SingularError``.
 
     Attributes
@@ -38,7 +38,7 @@ class Factorization(ABC):
 
     @abstractmethod
     def solve(self, b: np.ndarray, transpose: bool = False) -> np.ndarray:
-        """The solution of ``A x = b``, or of ``Aᵀ x = b``; `b` of shape (n,) or (n, k) is left as it is."""
+        """The solution of ``A x = b``, or of ``Aᵀ x = b``; `b`, of shape (n,) or (n, k), is left as it is."""
 
     @abstractmethod
     def rcond(self) -> float:

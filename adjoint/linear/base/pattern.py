@@ -105,6 +105,8 @@ class SparsePattern:
 
         Raises ``ValueError`` for another pattern, `SingularMatrix` for an entry that is not finite.
         """
+        if A.format != "csc":
+            A = A.tocsc()
         indptr, indices = self.source
         if (A.indices is not indices and not np.array_equal(A.indices, indices)) or (
             A.indptr is not indptr and not np.array_equal(A.indptr, indptr)

@@ -1,19 +1,21 @@
-"""What the sparse factorizations share: types, refinement, the check of their accuracy, the condition number."""
+"""What the sparse factorizations share: types, refinement, a check of accuracy, the condition number."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from .estimate import inverse_norm
 from .interface import Factorization, InaccurateFactors, SingularMatrix
+from .pattern import SparsePattern
 
 __all__ = ["SparseFactorization", "backward_error", "verified"]
 
 EPS = float(np.finfo(float).eps)
-ACCURATE = 1e-13  # backward error that needs no refinement
+ACCURATE = 2e-14  # backward error that needs no refinement
 ACCEPTED = 1e-11  # backward error of a solution that is given out at all
 REFINEMENTS = 3  # steps per solve, at most
 
@@ -23,9 +25,16 @@ RawSolve = Callable[[np.ndarray, bool], np.ndarray]
 def backward_error(A: Any, size: Any, x: np.ndarray, b: np.ndarray, r: np.ndarray | None = None) -> np.ndarray:
     """Sparse backward error of each column of `x` as a solution of ``A x = b``; ``size`` is ``|A|``.
 
-    The largest over the rows of ``|b - A x|ᵢ / (|A| |x| + |b|)ᵢ``: the smallest relative change of the entries of
-    `A` and `b` that makes `x` exact. Where that denominator is all but zero, ``(|A| |x|)ᵢ + ‖Aᵢ‖₁ ‖x‖_∞`` takes its
-    place [1]_.
+    The largest over the rows of ``|b - A x|ᵢ / (|A| |x| + |b|)ᵢ``: the smallest relative change of the
+    entries of `A` and `b` that makes `x` exact. Where that denominator is all but zero,
+    ``(|A| |x|)ᵢ + ‖Aᵢ‖₁ ‖x‖_∞`` takes its place [1]_.
+
+    Parameters
+    ----------
+    A, size : ndarray or sparse matrix
+    x, b : ndarray of shape (n,) or (n, k)
+    r : ndarray, optional
+        ``b - A x``, where it is known.
 
     References
     ----------
@@ -59,21 +68,28 @@ class SparseFactorization(Factorization):
 
     Parameters
     ----------
-    A : csc_array
-        The matrix; it belongs to the factorization.
+    pattern, data : SparsePattern, ndarray
+        The matrix; the data belong to the factorization.
     raw_solve : callable
         ``raw_solve(b, transpose)`` with the factors, for `b` of the type of `A`; a new array.
     refinements : int
         Steps of iterative refinement that each solve needs.
     """
 
-    def __init__(self, A: Any, raw_solve: RawSolve, refinements: int = 0) -> None:
-        self.A = A
-        self.n = A.shape[0]
+    def __init__(
+        self, pattern: SparsePattern, data: np.ndarray, raw_solve: RawSolve, refinements: int = 0
+    ) -> None:
+        self.n = pattern.n
+        self.pattern, self.data = pattern, data
         self.raw_solve = raw_solve
         self.refinements = refinements
-        self.is_complex = A.dtype.kind == "c"
+        self.is_complex = data.dtype.kind == "c"
         self._rcond: float | None = None
+
+    @cached_property
+    def A(self) -> Any:
+        """The matrix that was factored."""
+        return self.pattern.matrix(self.data)
 
     def solve(self, b: np.ndarray, transpose: bool = False) -> np.ndarray:
         """The solution of ``A x = b``, or of ``Aᵀ x = b``."""
@@ -100,16 +116,18 @@ class SparseFactorization(Factorization):
         if self._rcond is None:
             norm = float(np.abs(self.A).sum(axis=0).max())
             with np.errstate(all="ignore"):
-                condition = norm * inverse_norm(self.solve, self.n, self.A.dtype.type)
+                condition = norm * inverse_norm(self.solve, self.n, self.data.dtype.type)
             self._rcond = 1.0 / condition if np.isfinite(condition) and condition > 0.0 else 0.0
         return self._rcond
 
 
-def verified(A: Any, raw_solve: RawSolve, probe: np.ndarray) -> SparseFactorization:
-    """A factorization whose solve was tried on the right-hand side ``probe``, with the refinement that it needs.
+def verified(
+    pattern: SparsePattern, data: np.ndarray, raw_solve: RawSolve, probe: np.ndarray
+) -> SparseFactorization:
+    """A factorization that was tried on the right-hand side ``probe``, with the refinement that it needs.
 
-    The backward error tells factors spoilt by the growth of elements from an ill-conditioned matrix, for which it
-    is small all the same.
+    The backward error tells factors spoilt by the growth of elements from an ill-conditioned matrix, for
+    which it is small all the same.
 
     Raises
     ------
@@ -118,8 +136,9 @@ def verified(A: Any, raw_solve: RawSolve, probe: np.ndarray) -> SparseFactorizat
     SingularMatrix
         If the solution is not finite.
     """
-    size = abs(A)
-    probe = probe.astype(A.dtype, copy=False)
+    factors = SparseFactorization(pattern, data, raw_solve)
+    A, size = factors.A, abs(factors.A)
+    probe = probe.astype(data.dtype, copy=False)
     x = raw_solve(probe, False)
     error = np.inf
     for steps in range(REFINEMENTS + 1):
@@ -127,10 +146,11 @@ def verified(A: Any, raw_solve: RawSolve, probe: np.ndarray) -> SparseFactorizat
             raise SingularMatrix("the solution is not finite: the matrix is singular, or nearly so")
         r = probe - A @ x
         error = float(backward_error(A, size, x, probe, r)[0])
+        factors.refinements = steps
         if error <= ACCURATE:
-            return SparseFactorization(A, raw_solve, steps)
+            return factors
         if steps < REFINEMENTS:
             x = x + raw_solve(r, False)
     if error <= ACCEPTED:
-        return SparseFactorization(A, raw_solve, REFINEMENTS)
-    raise InaccurateFactors(f"the factors are inaccurate: backward error {error:.1e} after {REFINEMENTS} refinements")
+        return factors
+    raise InaccurateFactors(f"the factors are inaccurate: backward error {error:.1e} after refinement")

@@ -99,6 +99,8 @@ class Outcome:
     method : str
     attempts : tuple of Attempt
         The methods tried, for "auto".
+    simple : bool
+        The rate of convergence showed a simple root.
     """
 
     u: np.ndarray
@@ -112,6 +114,7 @@ class Outcome:
     history: list[float] = field(default_factory=list)
     method: str = ""
     attempts: tuple[Attempt, ...] = ()
+    simple: bool = False
 
     @property
     def success(self) -> bool:
