@@ -21,6 +21,8 @@ from .structure import Incidence, connected_parts, dulmage_mendelsohn, maximum_m
 
 __all__ = ["Analysis", "BlockInfo", "analyze", "element_incidence", "raise_structure"]
 
+MOST_PARTS = 20  # connected parts listed in a message; the error carries all
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BlockInfo:
@@ -188,10 +190,12 @@ def raise_structure(graph: Any, matching: Any, equations: Sequence[Equation], un
         ("Over-determined", over, "remove an equation, or make an input an unknown"),
         ("Under-determined", under, "add an equation, or make an unknown an input"),
     ):
-        for eqs, vs in group:
+        for eqs, vs in group[:MOST_PARTS]:
             lines.append(
                 f"{title} part: {len(eqs)} equations ({_some(eqs)}) for {len(vs)} unknowns ({_some(vs)}): {advice}."
             )
+        if len(group) > MOST_PARTS:
+            lines.append(f"{title}: … {len(group) - MOST_PARTS} more parts.")
     raise StructureError("\n".join(lines), over, under)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from . import totals
-from .analysis import Analysis, analyze, element_incidence
+from .analysis import MOST_PARTS, Analysis, analyze, element_incidence
 from .blocks import Cycle, Run, Values, unpack
 from .equations import Equations
 from .errors import ConvergenceError, DerivativeError, EvaluationError, StructureError
@@ -71,11 +71,14 @@ class Report:
         ]
         cycles = [b for b in self.blocks if b.kind == "cycle"]
         if self.blocks:
-            lines.append(f"blocks: {len(self.blocks)}, of which {len(cycles)} cycles")
+            noun = "cycle" if len(cycles) == 1 else "cycles"
+            lines.append(f"blocks: {len(self.blocks)}, of which {len(cycles)} {noun}")
             lines += [f"  {b.name}: {b.size} equations for {_names([v.name for v in b.unknowns])}" for b in cycles[:20]]
         for title, parts in (("over-determined", self.overdetermined), ("under-determined", self.underdetermined)):
-            for eqs, vs in parts:
+            for eqs, vs in parts[:MOST_PARTS]:
                 lines.append(f"{title}: {len(eqs)} equations ({_names(eqs)}) for {len(vs)} unknowns ({_names(vs)})")
+            if len(parts) > MOST_PARTS:
+                lines.append(f"{title}: … {len(parts) - MOST_PARTS} more parts")
         for block, (eqs, vs) in self.singular.items():
             lines.append(f"structurally singular inside {block}: equations {_names(eqs)}; unknowns {_names(vs)}")
         for title, names in (
@@ -281,16 +284,16 @@ def _complex_cycle(state: State, cycle: Cycle, values: Values) -> bool:
     params = [values[p] for p in cycle.params]
     u = np.concatenate([np.reshape(state.values[v], -1) for v in cycle.variables]) + 0j
     linear = state.linear[cycle]
-    first = None
+    first: float | None = None
     for _ in range(20):
         r = np.imag(residual(u, *params)[0])
-        size = np.abs(r).max(initial=0.0)
+        size = float(np.abs(r).max(initial=0.0))
         first = size if first is None else first
         if size <= 1e-12 * first or first == 0.0:
             unpack(cycle.variables, u, values)
             return True
         u = u - 1j * linear.solve(r)
-    if size <= 1e-9 * first:
+    if size <= 1e-9 * (first or 0.0):
         unpack(cycle.variables, u, values)
         return True
     return False

@@ -126,7 +126,7 @@ class Equations:
 
     # -- names -------------------------------------------------------------------------------------------------
 
-    def __getitem__(self, name: str) -> Variable:
+    def __getitem__(self, name: str | Variable) -> Variable:
         """The variable of a name."""
         if isinstance(name, Variable):
             if self.variables.get(name.name) is not name:

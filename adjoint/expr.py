@@ -26,7 +26,24 @@ from .primitive import BUILDERS, FUNCTIONS, METHODS, UFUNC_METHODS, UFUNCS, Prim
 __all__ = ["Comparison", "Constant", "Expr", "Variable", "apply", "as_expr", "describe"]
 
 
-class Expr:
+class Logic:
+    """Conditions combine with &, | and ~ to masks of zeros and ones."""
+
+    __slots__ = ()
+
+    def __and__(self, other: Any) -> Expr:
+        return as_mask(self) * as_mask(other)
+
+    def __or__(self, other: Any) -> Expr:
+        return BUILDERS["maximum"](as_mask(self), as_mask(other))
+
+    def __invert__(self) -> Expr:
+        return 1.0 - as_mask(self)
+
+    __rand__, __ror__ = __and__, __or__
+
+
+class Expr(Logic):
     """A symbolic array: float64, of static shape, immutable.
 
     Operators, indexing and NumPy functions on an expression build further expressions; comparisons build
@@ -43,6 +60,7 @@ class Expr:
     """
 
     __slots__ = ("__weakref__", "args", "op", "params", "shape")
+    dtype = np.dtype(np.float64)
     __array_priority__ = 1000.0
 
     op: Primitive | None
@@ -59,11 +77,6 @@ class Expr:
     def size(self) -> int:
         """Number of elements."""
         return math.prod(self.shape)
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """Always float64."""
-        return np.dtype(np.float64)
 
     @property
     def T(self) -> Expr:
@@ -200,18 +213,6 @@ class Expr:
     def __iter__(self) -> Iterator[Expr]:
         return (self[i] for i in range(len(self)))
 
-    # -- logic, on masks (combinations of comparisons)
-    def __and__(self, other: Any) -> Expr:
-        return as_mask(self) * as_mask(other)
-
-    def __or__(self, other: Any) -> Expr:
-        return BUILDERS["maximum"](as_mask(self), as_mask(other))
-
-    def __invert__(self) -> Expr:
-        return 1.0 - as_mask(self)
-
-    __rand__, __ror__ = __and__, __or__
-
     # -- comparisons
     def __eq__(self, other: Any) -> Any:
         return _compare(self, "==", other)
@@ -296,7 +297,7 @@ def _variable_of(owner: Any, name: str) -> Variable:
     return owner.variables[name]
 
 
-class Comparison:
+class Comparison(Logic):
     """``lhs == rhs``, ``lhs <= rhs``, …: an equation, an inequality, or the condition of ``np.where``.
 
     Its truth is not known before the model is solved, so ``bool()`` of it raises.
@@ -324,16 +325,6 @@ class Comparison:
             "constraint use adj.between(lower, expression, upper)."
         )
 
-    def __and__(self, other: Any) -> Expr:
-        return as_mask(self) * as_mask(other)
-
-    def __or__(self, other: Any) -> Expr:
-        return BUILDERS["maximum"](as_mask(self), as_mask(other))
-
-    def __invert__(self) -> Expr:
-        return 1.0 - as_mask(self)
-
-    __rand__, __ror__ = __and__, __or__
     __hash__ = object.__hash__
     __array_ufunc__ = Expr.__array_ufunc__
     __array_function__ = Expr.__array_function__
@@ -349,7 +340,7 @@ def _through_mask(name: str) -> Any:
 for _name in ("add", "sub", "mul", "truediv", "pow", "matmul"):  # masks count: (x > 0) * y
     setattr(Comparison, f"__{_name}__", _through_mask(f"__{_name}__"))
     setattr(Comparison, f"__r{_name}__", _through_mask(f"__r{_name}__"))
-Comparison.__neg__ = _through_mask("__neg__")  # type: ignore[attr-defined]
+setattr(Comparison, "__neg__", _through_mask("__neg__"))  # noqa: B010
 
 # -- building nodes ----------------------------------------------------------------------------------------
 

@@ -192,7 +192,10 @@ class Function:
             return {self.of[0]: np.float64(w)}
         if multipliers is None:
             raise ModelError("hess of several outputs needs their multipliers: hess(v, multipliers)")
-        w = as_vector(np.reshape(multipliers, -1), sum(v.size for v in self.of), "the multipliers of the outputs")
+        w, count = np.reshape(multipliers, -1), sum(v.size for v in self.of)
+        if w.size != count:
+            raise ShapeError(f"{w.size} multipliers for {count} outputs")
+        w = as_vector(w, count, "the multipliers of the outputs")
         out: dict[Variable, Any] = {}
         at = 0
         for v in self.of:

@@ -15,6 +15,8 @@ class Entry(ref):  # type: ignore[type-arg]
     """A weak reference that knows its key."""
 
     __slots__ = ("key", "table")
+    key: Any
+    table: dict[Any, Entry]
 
 
 nodes: dict[Any, Entry] = {}

@@ -224,8 +224,9 @@ class Program(Equations):
         for key, name in table.items():
             if name not in METHODS:
                 raise ModelError(closest(name, METHODS, "method for cycles"))
-            if key and key not in self.variables and not key.startswith("cycle_"):
-                raise NameLookupError(closest(key, self.variables, "unknown or block"))
+            if key and key not in self.variables and key not in {c.name for c in self.plan().cycles}:
+                names = [*(c.name for c in self.plan().cycles), *(v.name for v in self.unknowns)]
+                raise NameLookupError(closest(key, names, "unknown or block"))
         return table
 
     def _start(self, start: Any) -> dict[Variable, Any] | None:

@@ -72,7 +72,8 @@ class Solution(Mapping):  # type: ignore[type-arg]
             return "All equations were evaluated."
         worst = max(r.residual for r in cycles)
         steps = sum(r.iterations for r in cycles)
-        return f"{len(cycles)} cycles solved in {steps} iterations; largest scaled residual {worst:.1e}."
+        plural = "cycle" if len(cycles) == 1 else "cycles"
+        return f"{len(cycles)} {plural} solved in {steps} iterations; largest scaled residual {worst:.1e}."
 
     @property
     def blocks(self) -> list[BlockReport]:
@@ -131,7 +132,7 @@ class Solution(Mapping):  # type: ignore[type-arg]
         names = [wrt] if isinstance(wrt, (str, Variable)) else list(wrt)
         out = []
         for name in names:
-            label = name.name if isinstance(name, Variable) else str(name)
+            label = self._model[name].name if isinstance(name, Variable) else str(name)
             v = self._model.variables.get(label)
             if v is None:
                 raise NameLookupError(closest(label, [i.name for i in inputs], "input"))
@@ -214,6 +215,8 @@ class Solution(Mapping):  # type: ignore[type-arg]
         """
         if mode not in ("auto", "forward", "reverse"):
             raise ModelError(f"mode is 'auto', 'forward' or 'reverse', not {mode!r}")
+        if not isinstance(of, (str, Variable, list, tuple, set, dict)):
+            raise ModelError(f"jacobian() takes a name or a list of names, got {of!r:.60}")
         rows = [self._variable(n) for n in ([of] if isinstance(of, (str, Variable)) else of)]
         cols = self._wrt(wrt)
         matrix = totals.jacobian(self._state, rows, cols, mode)

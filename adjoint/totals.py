@@ -71,8 +71,8 @@ def _undefined(state: State, seeds: Values, wrt: Variable) -> DerivativeError:
     ]
     where = f"equation {', '.join(map(repr, found[:6]))}" if found else "an equation"
     return DerivativeError(
-        f"the derivative with respect to {wrt.name!r} is not defined here: {where} has a derivative of the form 0/0 or "
-        "inf·0 at this point (sqrt or a power at 0, or a black box that gives NaN)"
+        f"the derivative with respect to {wrt.name!r} is nan, not defined here: {where} has a derivative of the form "
+        "0/0 or inf·0 at this point (sqrt or a power at 0), or comes from a black box that gives nan"
     )
 
 
@@ -163,7 +163,7 @@ def jacobian(state: State, of: Sequence[Variable], wrt: Sequence[Variable], mode
     require_derivatives(state)
     n_out, n_in = sum(v.size for v in of), sum(v.size for v in wrt)
     if mode == "auto" and n_out > 1:
-        small = SmallTotals.of(state.plan)
+        small = SmallTotals.of(state.plan, tuple(of))
         if small is not None:
             return small.jacobian(state, of, wrt)
     if mode == "auto":
@@ -187,16 +187,16 @@ def jacobian(state: State, of: Sequence[Variable], wrt: Sequence[Variable], mode
 
 
 class SmallTotals:
-    """All total derivatives of a small program at once: ``∂g/∂z dz/dx = −∂g/∂x`` over all its equations.
+    """Total derivatives of a small program at once: ``∂g/∂z dz/dx = −∂g/∂x`` over the equations that matter.
 
     One compiled call for all local derivatives and one dense factorization; sweeps would cost more in overhead.
     """
 
     LARGEST = 48  # scalar unknowns, and scalar inputs; measured: beyond, sweeps are as fast
 
-    def __init__(self, plan: Plan) -> None:
-        equations = list(plan.analysis.incidence)
-        unknowns = [v for block in plan.blocks for v in block.variables]
+    def __init__(self, plan: Plan, blocks: Sequence[Any]) -> None:
+        equations = [e for block in blocks for e in block.equations]
+        unknowns = [v for block in blocks for v in block.unknowns]
         self.size = sum(v.size for v in unknowns)
         leaves = [*unknowns, *plan.inputs]
         self.map = jacobian_map([e.residual for e in equations], leaves)
@@ -210,13 +210,18 @@ class SmallTotals:
             start += v.size
 
     @classmethod
-    def of(cls, plan: Plan) -> SmallTotals | None:
-        """That of a plan; None where the plan is too large."""
-        if "small" not in plan.functions:
+    def of(cls, plan: Plan, targets: tuple[Variable, ...]) -> SmallTotals | None:
+        """That of some targets; None where the program is too large."""
+        key = ("small", targets)
+        if key not in plan.functions:
             sizes = sum(b.size for b in plan.blocks), sum(v.size for v in plan.inputs)
-            fits = 0 < sizes[0] <= cls.LARGEST and 0 < sizes[1] <= cls.LARGEST
-            plan.functions["small"] = cls(plan) if fits else None
-        return plan.functions["small"]
+            found = None
+            if 0 < sizes[0] <= cls.LARGEST and 0 < sizes[1] <= cls.LARGEST:
+                needed = plan.ancestors(targets)
+                blocks = [b for b in plan.analysis.blocks if any(v in needed for v in b.unknowns)]
+                found = cls(plan, blocks) if blocks else None
+            plan.functions[key] = found
+        return plan.functions[key]
 
     def jacobian(self, state: State, of: Sequence[Variable], wrt: Sequence[Variable]) -> np.ndarray:
         """d(of)/d(wrt), dense."""

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-import adjoint as adj
 from adjoint.backends import get_backend
 from adjoint.derivatives import active_nodes, jvp, vjp
 from adjoint.expr import Expr, Variable, as_expr, constant, topological, variables_of

@@ -235,6 +235,24 @@ def _all_commands() -> list[Any]:
     ]
 
 
+@pytest.fixture
+def registries() -> Iterator[None]:
+    """What a page adds to a registry is taken out again."""
+    from adjoint import backends, linear, nonlinear, optimize, primitive
+
+    tables: list[dict[Any, Any]] = [
+        *(primitive.PRIMITIVES, primitive.BUILDERS, primitive.UFUNCS, primitive.UFUNC_METHODS),
+        *(primitive.FUNCTIONS, primitive.METHODS, backends.BACKENDS, nonlinear.METHODS),
+        *(linear.SOLVERS, optimize.OPTIMIZERS),
+    ]
+    before = [dict(table) for table in tables]
+    yield
+    for table, rows in zip(tables, before, strict=True):
+        table.clear()
+        table.update(rows)
+
+
+@pytest.mark.usefixtures("registries")
 @pytest.mark.parametrize("page", pages(ROOT), ids=_name)
 def test_page(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert excused(page) == []

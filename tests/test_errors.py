@@ -244,7 +244,7 @@ case("table lengths", ShapeError, "np.interp | (2,) | (3,)",
      lambda m: np.interp(m["a"], [0.0, 1.0], [0.0, 1.0, 2.0]))
 case("table order", ShapeError, "np.interp | increase",
      lambda m: np.interp(m["a"], [0.0, 2.0, 1.0], [0.0, 1.0, 2.0]))
-case("table is NaN", ShapeError, "np.interp | increase",
+case("table is NaN", AdjointError, "np.interp | NaN",
      lambda m: np.interp(m["a"], [0.0, np.nan], [0.0, 1.0]))
 case("table is an expression", UnsupportedError, "np.interp",
      lambda m: np.interp(m["a"], m["load"], [1.0, 2.0, 3.0]))
@@ -476,7 +476,15 @@ case("second derivative of an external", DerivativeError, "'drag' | second deriv
 case("second product of an external", DerivativeError, "'drag' | second derivatives",
      lambda m: _boxed(m, _square, lambda v: 2 * v).hvp("f", {"speed": 1.0}))
 
+def _undefined_slope() -> None:
+    m = adj.Program()
+    x = m.input("x", 0.0)
+    m.define("root", np.sqrt(x * x))
+    m.solve().gradient("root")
+
+
 # -- derivatives ----------------------------------------------------------------------------------------------
+case("derivative of the form 0/0", DerivativeError, "'root' | 'x'", lambda m: _undefined_slope())
 case("gradient of a vector", ShapeError, "'stress' | (3,) | weights | jacobian",
      lambda m: m.solve().gradient("stress"))
 case("hessian of a vector", ShapeError, "'stress' | (3,)", lambda m: m.solve().hessian("stress"))

@@ -16,7 +16,7 @@ from ..expr import Expr, Variable, variables_of
 from ..linear import make_solver, refined_solve
 from ..rebuild import substitute
 from ..sparsity import SparseMap, TooDenseError, flat_values, jacobian_map
-from ..structure import Incidence, maximum_matching
+from ..structure import Incidence, block_triangular_form, maximum_matching
 from .products import Products
 from .run import TOTAL_BUDGET
 from .values import Matrices, Values, add_columns, column, pack, stack_rows, to_dense, unpack, unstack
@@ -105,7 +105,7 @@ class Cycle:
         if "solver" not in self._functions:
             self._require_structure()
             pattern = self.jacobian.wrap(np.ones(self.jacobian.nnz))
-            self._functions["solver"] = make_solver(pattern, self.linear_solver)
+            self._functions["solver"] = make_solver(pattern, self.linear_solver, _block_form)
         return self._functions["solver"]
 
     def _require_structure(self) -> None:
@@ -293,6 +293,12 @@ class Cycle:
             self._functions[sources] = map_, self.backend.compile(inputs, [entries]), inputs
         map_, function, inputs = self._functions[sources]
         return map_.compact(function(*[values[v] for v in inputs])[0])
+
+
+def _block_form(matrix: Any) -> Any:
+    """The block triangular form of a matrix that is structurally regular."""
+    graph = Incidence.from_sparse(matrix)
+    return block_triangular_form(graph, maximum_matching(graph))
 
 
 def _components(pattern: SparseMap) -> np.ndarray | None:

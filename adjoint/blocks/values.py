@@ -35,13 +35,10 @@ def pack(variables: Sequence[Variable], values: Values) -> np.ndarray:
 
 
 def unpack(variables: Sequence[Variable], vector: np.ndarray, into: Values) -> Values:
-    """The parts of a flat vector, by variable; leading axes (many vectors) are kept."""
+    """The parts of a flat vector, by variable."""
     at = 0
     for v in variables:
-        if vector.ndim == 1:
-            into[v] = vector[at] if not v.shape else vector[at : at + v.size].reshape(v.shape)
-        else:
-            into[v] = vector[:, at : at + v.size].reshape(vector.shape[0], *v.shape)
+        into[v] = vector[at] if not v.shape else vector[at : at + v.size].reshape(v.shape)
         at += v.size
     return into
 

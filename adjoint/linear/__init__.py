@@ -4,7 +4,8 @@
 
     make_solver(pattern) → LinearSolver.factor(A) → Factorization.solve(b, transpose=False)
 
-One solver serves all matrices of one sparsity pattern; the same factors serve the solution and its multipliers.
+One solver serves all matrices of one sparsity pattern; the same factors serve the solution and its
+multipliers.
 """
 
 from __future__ import annotations

@@ -20,9 +20,9 @@ STEPS = 4  # of inverse iteration
 def condition_estimate(A: Any, factorization: Factorization) -> float:
     """``‖B‖₁ ‖B⁻¹‖₁`` of `A` after its rows and columns are scaled to a largest entry of 1: ``B = R A C``.
 
-    The scaling takes away the units of a model, which alone can make ``1 / rcond`` huge. The norm of the inverse
-    is Hager's and Higham's estimate (LAPACK's gecon), from about five solves with the factors of `A`. Infinite for a
-    singular matrix.
+    The scaling takes away the units of a model, which alone can make ``1 / rcond`` huge. The norm of the
+    inverse is Hager's and Higham's estimate (LAPACK's gecon), from about five solves with the factors of `A`.
+    Infinite for a singular matrix.
 
     Examples
     --------
@@ -53,16 +53,17 @@ def condition_estimate(A: Any, factorization: Factorization) -> float:
 def null_vectors(A: Any, factorization: Factorization | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Approximate left and right null vectors of a singular or nearly singular matrix, of length 1.
 
-    ``left @ A ≈ 0``: the combination of equations that cancels. ``A @ right ≈ 0``: the change of the variables that no
-    equation sees. They are singular vectors of `A` with rows and columns scaled to a largest entry of 1, carried back:
-    by the singular value decomposition up to 400 rows, by inverse iteration above.
+    ``left @ A ≈ 0``: the combination of equations that cancels. ``A @ right ≈ 0``: the change of the
+    variables that no equation sees. They are singular vectors of `A` with rows and columns scaled to a
+    largest entry of 1, carried back: by the singular value decomposition up to 400 rows, by inverse iteration
+    above.
 
     Parameters
     ----------
     A : ndarray or sparse matrix
     factorization : Factorization, optional
-        Factors of `A`, where it has any, for the inverse iteration. Without them, `A` is factored with a diagonal
-        changed by a relative 1e-10.
+        Factors of `A`, where it has any, for the inverse iteration. Without them, `A` is factored with a
+        diagonal changed by a relative 1e-10.
 
     Examples
     --------
@@ -90,7 +91,7 @@ def null_vectors(A: Any, factorization: Factorization | None = None) -> tuple[np
 def _inverse_iteration(
     A: Any, rows: np.ndarray, cols: np.ndarray, factorization: Factorization | None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Singular vectors ``(left, right)`` of ``B = R A C`` for its smallest singular value: powers of ``(BᴴB)⁻¹``."""
+    """Singular vectors of ``B = R A C`` for its smallest singular value: powers of ``(BᴴB)⁻¹``."""
     n = len(rows)
     if factorization is None:
         B = sparse.csc_array(_scaled(sparse.csc_array(A), rows, cols))

@@ -1,8 +1,8 @@
 """Dense LU by LAPACK with little around it, for the many small blocks of a model.
 
-Rows in very different units are scaled before pivots are chosen (LAPACK's geequb), as its expert driver does. With 300
-rows, and units of equations and variables that differ by 1e12, the error in natural units was 4e-10 without that and
-2e-12 with it; up to some 20 rows there was no difference.
+Rows in very different units are scaled before pivots are chosen (LAPACK's geequb), as its expert driver does.
+With 300 rows, and units of equations and variables that differ by 1e12, the error in natural units was 4e-10
+without that and 2e-12 with it; up to some 20 rows there was no difference.
 """
 
 from __future__ import annotations
@@ -110,7 +110,8 @@ class DenseSolver(LinearSolver):
         norm = routines[0]("1", F)
         if not isfinite(norm):
             bad = np.argwhere(~np.isfinite(A))
-            raise SingularMatrix("the matrix has entries that are not finite", int(bad[0, 1]) if len(bad) else -1)
+            column = int(bad[0, 1]) if len(bad) else -1
+            raise SingularMatrix("the matrix has entries that are not finite", column)
         scale = None if n <= SMALL else _row_scale(F, routines)
         if scale is not None:
             F *= scale[:, None]
@@ -121,7 +122,7 @@ class DenseSolver(LinearSolver):
 
 
 def _row_scale(F: np.ndarray, routines: Routines) -> np.ndarray | None:
-    """Powers of two that bring the rows to a largest entry near 1; None where they are near each other already."""
+    """Powers of two that bring the largest entry of each row near 1; None where rows are even already."""
     scale, _, evenness, _, _, empty = routines[1](F)
     if empty:  # row 1 ... n, or column n + 1 ... 2 n
         n = len(F)

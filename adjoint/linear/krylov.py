@@ -41,8 +41,8 @@ def gmres_solve(
 
     References
     ----------
-    .. [1] Y. Saad and M. H. Schultz, "GMRES: a generalized minimal residual algorithm for solving nonsymmetric
-           linear systems", SIAM J. Sci. Stat. Comput. 7(3), 1986.
+    .. [1] Y. Saad and M. H. Schultz, "GMRES: a generalized minimal residual algorithm for solving
+           nonsymmetric linear systems", SIAM J. Sci. Stat. Comput. 7(3), 1986.
 
     Examples
     --------
@@ -52,7 +52,7 @@ def gmres_solve(
     """
     b = np.asarray(b)
     if b.ndim == 2:
-        columns = [gmres_solve(matvec, b[:, k], M, rtol, maxiter) for k in range(b.shape[1])]
+        columns = [gmres_solve(matvec, column, M, rtol, maxiter) for column in b.T]
         return np.stack(columns, axis=1) if columns else np.zeros(b.shape)
     n, size = len(b), float(np.linalg.norm(b))
     if size == 0.0:
@@ -62,8 +62,9 @@ def gmres_solve(
     A = LinearOperator((n, n), matvec, dtype=dtype)
     preconditioner = None if M is None else LinearOperator((n, n), M, dtype=dtype)
     with np.errstate(all="ignore"):
-        x, _ = gmres(A, b, rtol=rtol, atol=0.0, restart=restart, maxiter=-(-maxiter // restart), M=preconditioner)
+        cycles = -(-maxiter // restart)
+        x, _ = gmres(A, b, rtol=rtol, atol=0.0, restart=restart, maxiter=cycles, M=preconditioner)
         residual = float(np.linalg.norm(b - matvec(x))) / size
     if not residual <= SLACK * rtol:
-        raise SingularMatrix(f"GMRES did not converge: relative residual {residual:.1e}, asked for {rtol:.1e}")
+        raise SingularMatrix(f"GMRES did not converge: residual {residual:.1e}, asked for {rtol:.1e}")
     return x

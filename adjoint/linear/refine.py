@@ -20,8 +20,9 @@ def refined_solve(
 ) -> tuple[np.ndarray, bool]:
     """Solve ``A x = b``, or ``Aᵀ x = b``, with factors of a matrix that may differ from `A`.
 
-    Each step adds the solution for the residual; it multiplies the error by the relative difference of the two
-    matrices. The test is the sparse backward error of Arioli, Demmel and Duff (1989), as in LAPACK's xGERFS [1]_.
+    Each step adds the solution for the residual; it multiplies the error by the relative difference of the
+    two matrices. The test is the sparse backward error of Arioli, Demmel and Duff (1989), as in LAPACK's
+    xGERFS [1]_.
 
     Parameters
     ----------
@@ -37,7 +38,8 @@ def refined_solve(
     x : ndarray
         The best solution met.
     converged : bool
-        Whether the backward error of every column is below 1e-11; mostly it is near 1e-15. If not, factor anew.
+        Whether the backward error of every column is below 1e-11; mostly it is near 1e-15. If not, factor
+        anew.
 
     References
     ----------

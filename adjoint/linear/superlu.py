@@ -2,22 +2,24 @@
 
 Two ways to order the elimination, and what was measured (milliseconds; factor / solve / transposed solve):
 
-- **symmetric**: minimum degree on the pattern of ``A + Aᵀ``, pivots on the diagonal. For patterns that are symmetric,
-  or nearly so, without a zero on the diagonal: 2-D convection, 90,000 rows: 182 / 7.9 / 8.3, against 350 / 14 / 16 for
-  columns; 3-D Poisson, 13,824 rows: 223 / 4 / 4 against 610 / 9 / 13. The threshold of pivoting is exactly 0: with a
-  threshold of 0.1, pivots off the diagonal filled an indefinite mesh matrix (40,000 rows) for 290 s. What that costs in
-  accuracy is measured for each factorization, and refined away or given up. (On that same matrix, partial pivoting
-  lost all digits to the growth of elements, and the symmetric way none.)
-- **columns**: COLAMD with partial pivoting, inside the blocks of the block triangular form, if there are several:
-  a cyclic graph of expressions, 1e5 rows, is factored in 20 ms instead of 2,700.
+- **symmetric**: minimum degree on the pattern of ``A + Aᵀ``, pivots on the diagonal. For patterns that are
+  symmetric, or nearly so, or have a dense row, without a zero on the diagonal: 2-D convection, 90,000 rows: 182 / 7.9 / 8.3,
+  against 350 / 14 / 16 for columns; 3-D Poisson, 13,824 rows: 223 / 4 / 4 against 610 / 9 / 13. The threshold
+  of pivoting is exactly 0: with a threshold of 0.1, pivots off the diagonal filled an indefinite mesh matrix
+  (40,000 rows) for 290 s. What that costs in accuracy is measured for each factorization, and refined away or
+  given up. (On that same matrix, partial pivoting lost all digits to the growth of elements, and the
+  symmetric way none.)
+- **columns**: COLAMD with partial pivoting, inside the blocks of the block triangular form, if there are
+  several: a cyclic graph of expressions, 1e5 rows, is factored in 20 ms instead of 2,700.
 
-The ordering is kept after the first factorization. Later ones permute the entries, and factor in natural order by single
-columns: power network, 1e5 rows, 83 ms instead of 207; optimal control, 5e4 rows, 9 instead of 21.
+The ordering is kept after the first factorization. Later ones permute the entries, and factor in natural
+order by single columns: power network, 1e5 rows, 83 ms instead of 207; optimal control, 5e4 rows, 9 instead
+of 21.
 
 References
 ----------
-.. [1] X. S. Li, "An overview of SuperLU: algorithms, implementation, and user interface", ACM Trans. Math. Softw.
-       31(3), 2005.
+.. [1] X. S. Li, "An overview of SuperLU: algorithms, implementation, and user interface", ACM Trans. Math.
+       Softw. 31(3), 2005.
 .. [2] T. A. Davis, J. R. Gilbert, S. I. Larimore and E. G. Ng, "A column approximate minimum degree ordering
        algorithm", ACM Trans. Math. Softw. 30(3), 2004.
 """
@@ -43,7 +45,6 @@ from .base import (
 
 __all__ = ["SuperLUSolver", "diagonal_blocks"]
 
-SYMMETRIC = 0.9  # share of entries with a mirror image from which a pattern counts as symmetric
 ORDERED = 50  # rows of a diagonal block from which its columns are ordered
 SUPERNODES = 40  # fill (entries of the factors per entry of A) from which supernodes gain
 COLUMNS = 4  # right-hand sides at once; with more, threads of OpenBLAS get in each other's way
@@ -60,9 +61,9 @@ class SuperLUSolver(LinearSolver):
     pattern : sparse matrix
         Its entries do not matter.
     block_form : callable, optional
-        The block triangular form of a matrix without zeros on the diagonal found by its caller: an object with
-        ``row_order``, ``col_order``, ``block_ptr``. By default the form is found only where the diagonal of the pattern
-        is full.
+        ``block_form(A)`` finds the block triangular form of a pattern with zeros on its diagonal, which takes
+        a matching: an object with ``row_order``, ``col_order`` and ``block_ptr``. Without it such a pattern is
+        one block.
 
     Examples
     --------
@@ -78,9 +79,10 @@ class SuperLUSolver(LinearSolver):
         self.pattern = SparsePattern.of(pattern)
         self.n = self.pattern.n
         self.block_form = block_form
-        self.symmetric = self.pattern.has_full_diagonal and self.pattern.symmetry >= SYMMETRIC
+        self.symmetric = self.pattern.has_full_diagonal and (
+            self.pattern.is_symmetric or self.pattern.has_dense_rows
+        )
         self._orderings: dict[str, Ordering] = {}
-        self._probe = np.cos(np.arange(self.n))  # no structure, and the same in every run
 
     def factor(self, A: Any) -> SparseFactorization:
         """The factors of `A`, whose accuracy was tried."""
@@ -108,11 +110,11 @@ class SuperLUSolver(LinearSolver):
             rows = cols if way == "symmetric" else np.arange(self.n)
             self._orderings[way] = _ordering(self.pattern, rows, cols, lu.nnz < SUPERNODES * self.pattern.nnz)
             solve = _plain_solve(lu)
-        return verified(self.pattern, data, solve, self._probe)
+        return verified(self.pattern, data, solve)
 
     def _blocks(self) -> Blocks | None:
         """The block triangular form, if there are several blocks."""
-        if self.block_form is None:
+        if self.block_form is None or self.pattern.has_full_diagonal:
             return diagonal_blocks(self.pattern)
         form = self.block_form(self.pattern.matrix(np.ones(self.pattern.nnz)))
         if form is None or len(form.block_ptr) <= 2:
@@ -188,14 +190,12 @@ def _order_blocks(
     A = B.matrix(data[gather])
     for k in np.flatnonzero(np.diff(ptr) >= ORDERED):
         part = slice(ptr[k], ptr[k + 1])
-        lu = _splu(A[part, part].tocsc(), permc_spec="COLAMD", relax=1)  # SciPy has the ordering only with factors
+        lu = _splu(A[part, part].tocsc(), permc_spec="COLAMD", relax=1)  # SciPy orders only where it factors
         cols[part] = cols[part][np.argsort(lu.perm_c)]
     return _ordering(pattern, rows, cols, True)
 
 
 def _splu(A: csc_array, **options: Any) -> Any:
-    if np.any(np.diff(A.indptr) == 0):
-        raise SingularMatrix("the matrix has an empty column", int(np.argmin(np.diff(A.indptr))))
     try:
         return splu(A, **options)
     except RuntimeError as error:

@@ -41,7 +41,7 @@ def solve_direct(system: System, u0: np.ndarray, options: Options) -> Outcome | 
     u, squares, residuals = u0, [inf], []
     factor, step, before = None, inf, inf
     try:
-        for iterations in range(min(STEPS, options.max_iterations) + 1):
+        for iterations in range(min(STEPS, options.max_iterations) + 1):  # noqa: B007
             r, J = system.linearize(u)
             squares.append(float(r @ r))
             residuals.append(r)

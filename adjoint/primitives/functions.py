@@ -42,7 +42,7 @@ def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period
             f"np.interp: the table needs two vectors of one length >= 2, got {table[0].shape} and {table[1].shape}"
         )
     if not (np.isfinite(table[0]).all() and np.isfinite(table[1]).all()):
-        raise ShapeError("np.interp: the table has NaN or infinite elements")
+        raise ShapeError("np.interp: the table has NaN or infinite elements; expected finite numbers, xp to increase")
     if np.any(np.diff(table[0]) <= 0):
         raise ShapeError("np.interp: the table's xp must increase")
     x = as_expr(x)

@@ -170,6 +170,8 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> E
     matrix = (axis is None and x.ndim == 2) or (isinstance(axis, tuple) and len(axis) == 2)
     if matrix and ord not in (None, "fro"):
         raise unsupported(f"np.linalg.norm of a matrix with ord={ord!r}")
+    if axis is None and ord is not None and x.ndim > 2:
+        raise ShapeError(f"np.linalg.norm with ord={ord!r} of {x.ndim} dimensions: name one or two with axis=")
     if isinstance(axis, tuple) and len(axis) > 2:
         raise ShapeError(f"np.linalg.norm: axis {axis} names more than two axes")
     if ord is None or (matrix and ord == "fro") or (ord == 2 and not matrix):

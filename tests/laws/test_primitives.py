@@ -21,8 +21,8 @@ from hypothesis import strategies as st
 import adjoint as adj
 from adjoint.backends import BACKENDS, numpy_
 from adjoint.derivatives import jvp, vjp
-from adjoint.expr import Expr, Variable, apply, as_expr, constant, topological
-from adjoint.primitive import PRIMITIVES, Primitive
+from adjoint.expr import Constant, Expr, Variable, apply, as_expr, constant, topological
+from adjoint.primitive import BUILDERS, PRIMITIVES, Primitive
 from adjoint.sparsity import flat_values, jacobian_map
 from tests.laws.samples import SAMPLES, Case, Sample
 
@@ -226,15 +226,19 @@ def test_special_values_of_arrays(name: str, bad: float, backend: Any) -> None:
             close(run([n.node], n.values, backend=backend)[0], expected, 1e-13, f"{name}: {new}")
 
 
-@pytest.mark.parametrize("name", KNOWN)
-def test_constants_fold_to_the_same(name: str) -> None:
-    """The library's own builder, given constants, gives the constant that NumPy would."""
+@pytest.mark.parametrize("name", [n for n in KNOWN if PRIMITIVES[n].kind == "elementwise" and n in BUILDERS])
+def test_builder(name: str) -> None:
+    """The library's own builder, which may simplify: of constants it gives the constant, of variables the same."""
     sample = SAMPLES[name]
-    row = PRIMITIVES[name]
     for case in sample.cases:
-        folded = constant(row.value(*case.arrays, *case.params))
-        (actual,) = run([folded + 0.0 * as_expr(0.0)], {})
-        close(actual, np.asarray(sample.reference(*case.arrays, *case.params)), 1e-14, f"{name}: {case}")
+        expected = np.asarray(sample.reference(*case.arrays))
+        folded = BUILDERS[name](*case.arrays)
+        assert isinstance(folded, Constant)
+        close(np.asarray(folded.value), expected, 1e-14, f"{name} of constants: {case}")
+        n = build(PRIMITIVES[name], case)
+        built = BUILDERS[name](*n.node.args)
+        assert built.shape == n.node.shape
+        close(run([built], n.values)[0], expected, 1e-14, f"{name}: {case}")
 
 
 # -- first derivatives ----------------------------------------------------------------------------------
@@ -563,25 +567,55 @@ PAIRS: list[Callable[..., Any]] = [
 ]
 
 
-@settings(max_examples=40)
-@given(
-    st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40), st.integers(0, 40)), min_size=1, max_size=30),
-    st.integers(0, 2**32 - 1),
-)
-def test_any_graph_is_evaluated_alike(steps: list[tuple[int, int, int]], seed: int) -> None:
-    """Registers that are used again and arrays that are overwritten never show: against one call per node."""
-    size = 6
-    leaves = [Variable("a", (size,)), Variable("b", (size,))]
+STEPS = st.lists(st.tuples(*[st.integers(0, 40)] * 3), min_size=1, max_size=30)
+
+
+def graph(steps: list[tuple[int, int, int]]) -> tuple[list[Variable], list[Any]]:
+    """Two leaves, and the nodes above them that the steps build; each uses nodes before it."""
+    leaves = [Variable("a", (6,)), Variable("b", (6,))]
     pool: list[Any] = list(leaves)
     for which, i, j in steps:
         a, b = pool[i % len(pool)], pool[j % len(pool)]
         which %= len(SMOOTH) + len(PAIRS)
         pool.append(SMOOTH[which](a) if which < len(SMOOTH) else PAIRS[which - len(SMOOTH)](a, b))
+    return leaves, pool
+
+
+@settings(max_examples=40)
+@given(STEPS, st.integers(0, 2**32 - 1))
+def test_any_graph_has_a_sparse_jacobian(steps: list[tuple[int, int, int]], seed: int) -> None:
+    """... and Hessian: the chain rule over shared nodes, against tangents of unit vectors."""
+    leaves, pool = graph(steps)
+    rng = np.random.default_rng(seed)
+    values = {v: rng.normal(size=6) for v in leaves}
+    for node in (pool[-1], as_expr(np.sum(pool[-1]) + pool[-1][2])):
+        expected = columns(Node(node, values, leaves), leaves)
+        map_ = jacobian_map([node, leaves[1]], leaves)
+        (entries,) = run([flat_values(map_)], values)
+        stacked = np.vstack([expected, np.eye(12)[6:]])
+        close(map_.dense(entries), stacked, 1e-11, f"dense() of {node}")
+        close(map_.matrix(entries).toarray(), stacked, 1e-11, f"matrix() of {node}")
+    gradient = vjp([node], [1.0], leaves)
+    map_ = jacobian_map(gradient, leaves)
+    (entries,) = run([flat_values(map_)], values)
+    hessian = map_.dense(entries)
+    close(hessian, hessian.T, 1e-10, f"Hessian of {node}")
+    along = rng.normal(size=12)
+    dot = {v: Variable(f"d{v.name}", v.shape) for v in leaves}
+    product = run(jvp(gradient, dot), values | dict(zip(dot.values(), np.split(along, 2), strict=True)))
+    close(hessian @ along, np.concatenate(product), 1e-10, f"Hessian of {node}")
+
+
+@settings(max_examples=40)
+@given(STEPS, st.integers(0, 2**32 - 1))
+def test_any_graph_is_evaluated_alike(steps: list[tuple[int, int, int]], seed: int) -> None:
+    """Registers that are used again and arrays that are overwritten never show: against one call per node."""
+    leaves, pool = graph(steps)
     outputs = [pool[-1], pool[len(pool) // 2], np.sum(pool[-1]), pool[-1] * 2.0]
     outputs = [as_expr(o) for o in outputs]
     outputs += vjp([as_expr(np.sum(pool[-1]))], [1.0], leaves)
     rng = np.random.default_rng(seed)
-    values = {v: rng.normal(size=size) for v in leaves}
+    values = {v: rng.normal(size=6) for v in leaves}
     known: dict[Expr, Any] = dict(values)
     for node in topological(outputs):
         if node not in known:

@@ -25,7 +25,7 @@ def convection(m: int, shift: float = 0.0) -> sp.csc_array:
 
 
 def network(n: int, seed: int = 0) -> sp.csc_array:
-    """A tree with about two more edges per node, all of them local; symmetric pattern, weakly dominant diagonal."""
+    """A tree with about two more edges per node, all of them local; the pattern is symmetric."""
     rng = np.random.default_rng(seed)
     i = np.arange(1, n)
     parent = np.maximum(0, i - 1 - rng.integers(0, 20, n - 1))
@@ -39,7 +39,7 @@ def network(n: int, seed: int = 0) -> sp.csc_array:
 
 
 def cyclic(n: int, seed: int = 0, shuffled: bool = True) -> sp.csc_array:
-    """``y - W y`` of an expression graph with a few edges backwards: many small blocks; rows and columns shuffled."""
+    """``y - W y`` of an expression graph with a few edges backwards: many small blocks; shuffled."""
     rng = np.random.default_rng(seed)
     i = np.repeat(np.arange(n), 3)
     j = i - 1 - rng.integers(0, 100, i.size)

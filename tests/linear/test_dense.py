@@ -97,7 +97,7 @@ def test_wrong_shapes_are_refused() -> None:
 
 
 def test_small_blocks_are_cheap() -> None:
-    """1.7 microseconds for factors and a solve when nothing else runs; a model has thousands of small blocks."""
+    """2 microseconds for factors and a solve when nothing else runs; a model has thousands of blocks."""
     solver, A, b = make_solver(2), np.array([[4.0, 1.0], [2.0, 3.0]]), np.ones(2)
     times = []
     for _ in range(20):

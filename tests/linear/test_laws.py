@@ -53,7 +53,8 @@ def right_hand_side(M: Any, shape: tuple[int, ...] = (), seed: int = 0) -> np.nd
 def changed(A: sp.csc_array, seed: int = 1, size: float = 0.1) -> sp.csc_array:
     """Another matrix of the same pattern."""
     rng = np.random.default_rng(seed)
-    return sp.csc_array((A.data * (1.0 + size * rng.uniform(-1, 1, A.nnz)), A.indices, A.indptr), shape=A.shape)
+    data = A.data * (1.0 + size * rng.uniform(-1, 1, A.nnz))
+    return sp.csc_array((data, A.indices, A.indptr), shape=A.shape)
 
 
 @pytest.mark.parametrize("transpose", [False, True])

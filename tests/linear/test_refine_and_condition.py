@@ -113,7 +113,7 @@ def test_condition_of_a_nearly_singular_matrix() -> None:
 
 
 def _singular(n: int, as_sparse: bool) -> tuple[Any, np.ndarray, np.ndarray]:
-    """A singular matrix with its left and right null vectors: an equation repeats two others, two columns are equal."""
+    """A singular matrix with its null vectors: an equation repeats two others, two columns are equal."""
     A = network(n).toarray()
     A[7] = 2.0 * A[3] - A[11]
     A[:, 5] = A[:, 9] = 0.0
@@ -154,7 +154,7 @@ def test_null_vectors_from_factors_at_hand() -> None:
         left, right = null_vectors(C, given)
         assert np.abs(C @ right).max() < 1e-9
         assert np.abs(left @ C).max() < 1e-9
-    left, right = null_vectors(C[:300, :300].toarray() * 0.0 + np.outer(np.ones(300), 1j * np.ones(300)))
+    left, right = null_vectors(np.outer(np.ones(30), 1j * np.ones(30)))
     assert np.abs(right.sum()) < 1e-10
     assert np.abs(left.sum()) < 1e-10
 

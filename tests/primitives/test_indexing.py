@@ -8,7 +8,6 @@ import hypothesis.extra.numpy as hnp
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
 
 import adjoint as adj
 from adjoint.expr import topological

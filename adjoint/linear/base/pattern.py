@@ -13,6 +13,8 @@ from .interface import SingularMatrix
 
 __all__ = ["SparsePattern"]
 
+SYMMETRIC = 0.9  # share of entries with a mirror image from which a pattern counts as symmetric
+
 
 @dataclass(frozen=True, eq=False)
 class SparsePattern:
@@ -93,6 +95,21 @@ class SparsePattern:
             return 1.0
         mirror = sparse.csc_array((rows.data, rows.indices, rows.indptr), shape=(self.n, self.n))
         return (ones.multiply(mirror).nnz - len(self.diagonal)) / off
+
+    @property
+    def is_symmetric(self) -> bool:
+        """Whether the pattern is symmetric, or nearly so."""
+        return self.symmetry >= SYMMETRIC
+
+    @cached_property
+    def probe(self) -> np.ndarray:
+        """A right-hand side to try factors on: without structure, and the same in every run."""
+        return np.cos(np.arange(self.n))
+
+    @property
+    def has_dense_rows(self) -> bool:
+        """Whether a row has far more entries than most can have in a sparse matrix (as AMD counts: 10 √n)."""
+        return bool(np.bincount(self.indices, minlength=1).max() > max(16.0, 10.0 * self.n**0.5))
 
     def matrix(self, data: np.ndarray) -> sparse.csc_array:
         """The CSC matrix around given entries, in the order of the pattern."""

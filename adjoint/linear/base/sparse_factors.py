@@ -22,7 +22,9 @@ REFINEMENTS = 3  # steps per solve, at most
 RawSolve = Callable[[np.ndarray, bool], np.ndarray]
 
 
-def backward_error(A: Any, size: Any, x: np.ndarray, b: np.ndarray, r: np.ndarray | None = None) -> np.ndarray:
+def backward_error(
+    A: Any, size: Any, x: np.ndarray, b: np.ndarray, r: np.ndarray | None = None
+) -> np.ndarray:
     """Sparse backward error of each column of `x` as a solution of ``A x = b``; ``size`` is ``|A|``.
 
     The largest over the rows of ``|b - A x|ᵢ / (|A| |x| + |b|)ᵢ``: the smallest relative change of the
@@ -121,10 +123,8 @@ class SparseFactorization(Factorization):
         return self._rcond
 
 
-def verified(
-    pattern: SparsePattern, data: np.ndarray, raw_solve: RawSolve, probe: np.ndarray
-) -> SparseFactorization:
-    """A factorization that was tried on the right-hand side ``probe``, with the refinement that it needs.
+def verified(pattern: SparsePattern, data: np.ndarray, raw_solve: RawSolve) -> SparseFactorization:
+    """A factorization that was tried on one right-hand side, with the refinement that it needs.
 
     The backward error tells factors spoilt by the growth of elements from an ill-conditioned matrix, for
     which it is small all the same.
@@ -138,7 +138,7 @@ def verified(
     """
     factors = SparseFactorization(pattern, data, raw_solve)
     A, size = factors.A, abs(factors.A)
-    probe = probe.astype(data.dtype, copy=False)
+    probe = pattern.probe.astype(data.dtype, copy=False)
     x = raw_solve(probe, False)
     error = np.inf
     for steps in range(REFINEMENTS + 1):
