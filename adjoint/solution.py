@@ -268,8 +268,11 @@ def _mapping(value: Any, what: str) -> Mapping[str, Any]:
 
 def _blocks(matrix: Any, rows: Sequence[Variable], cols: Sequence[Variable], sparse: bool) -> dict[Any, Any]:
     """A matrix cut into blocks by name."""
+    if not sparse and not any(v.shape for v in (*rows, *cols)):
+        pairs = ((r.name, c.name) for r in rows for c in cols)
+        return dict(zip(pairs, totals.as_dense(matrix).ravel().tolist(), strict=True))
     full = sp.csr_array(matrix) if sparse else totals.as_dense(matrix)
-    out = {}
+    out: dict[Any, Any] = {}
     i = 0
     for r in rows:
         j = 0

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -28,8 +27,7 @@ from .plan import Plan
 __all__ = ["BlockReport", "State", "forward", "input_values"]
 
 
-@dataclass(frozen=True, slots=True)
-class BlockReport:
+class BlockReport(NamedTuple):
     """How a block was solved.
 
     Attributes
@@ -58,7 +56,7 @@ class BlockReport:
     iterations: int
     residual: float
     method: str
-    history: tuple[float, ...] = ()
+    history: Sequence[float] = ()
 
 
 def make_options(tol: float, max_iterations: int) -> Options:
@@ -239,7 +237,7 @@ def _solve_cycle(
             outcome.iterations,
             outcome.scaled,
             outcome.method or method,
-            tuple(outcome.history),
+            outcome.history,
         )
     )
 

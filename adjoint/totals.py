@@ -231,11 +231,11 @@ class SmallTotals:
         factor = self.solver.factor(local[:, :n])
         columns = [j for v in wrt for j in self.place[v]]
         # One by one: LAPACK starts threads for several right-hand sides, which costs a hundred such solves.
-        total = np.zeros((local.shape[1], len(columns)))
-        for k, j in enumerate(columns):
-            total[:n, k] = factor.solve(-local[:, j])
-            total[j, k] = 1.0
-        return total[[i for v in of for i in self.place[v]]]
+        total = np.zeros((len(columns), local.shape[1]))
+        for row, j, right in zip(total, columns, -local.T[columns], strict=True):
+            row[:n] = factor.solve(right)
+            row[j] = 1.0
+        return total.T[[i for v in of for i in self.place[v]]]
 
 
 def _cheaper(state: State, of: Sequence[Variable], wrt: Sequence[Variable], n_out: int, n_in: int) -> str:

@@ -163,7 +163,7 @@ class Numeric:
         self._growth = 0.0  # reciprocal growth in the last full factorization; 0 without one
 
     def refactor(self, data: np.ndarray) -> bool:
-        """New factors with the old order of pivots; False if they are not to be trusted, or there was no order.
+        """New factors with the old order of pivots; False if there is none, or they are not to be trusted.
 
         A pivot that has become too small for its column makes elements grow. Where the pivots are all of one
         size (KLU's rcond, 0.1 ms at 1e5 rows) none can have; else growth is measured (2 ms).

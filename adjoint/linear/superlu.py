@@ -2,12 +2,13 @@
 
 Two ways to order the elimination, and what was measured (milliseconds; factor / solve / transposed solve):
 
-- **symmetric**: minimum degree on the pattern of ``A + Aᵀ``, pivots on the diagonal. For patterns that are
-  symmetric, or nearly so, or have a dense row, without a zero on the diagonal: 2-D convection, 90,000 rows: 182 / 7.9 / 8.3,
-  against 350 / 14 / 16 for columns; 3-D Poisson, 13,824 rows: 223 / 4 / 4 against 610 / 9 / 13. The threshold
-  of pivoting is exactly 0: with a threshold of 0.1, pivots off the diagonal filled an indefinite mesh matrix
-  (40,000 rows) for 290 s. What that costs in accuracy is measured for each factorization, and refined away or
-  given up. (On that same matrix, partial pivoting lost all digits to the growth of elements, and the
+- **symmetric**: minimum degree on the pattern of ``A + Aᵀ``, pivots on the diagonal. For matrices without a
+  zero on the diagonal whose pattern is symmetric, or nearly so, or has a dense row. 2-D convection, 90,000
+  rows: 182 / 7.9 / 8.3, against 350 / 14 / 16 for columns; 3-D Poisson, 13,824 rows: 223 / 4 / 4 against
+  610 / 9 / 13; a network of 50,000 rows with one dense row: 83 / 3.7 / 3.7 against 45,000 / 1,100 / 1,100.
+  The threshold of pivoting is exactly 0: with 0.1, pivots off the diagonal filled an indefinite mesh matrix
+  of 40,000 rows for 290 s. What that costs in accuracy is measured for each factorization, and refined away
+  or given up. (On that same matrix, partial pivoting lost all digits to the growth of elements, and the
   symmetric way none.)
 - **columns**: COLAMD with partial pivoting, inside the blocks of the block triangular form, if there are
   several: a cyclic graph of expressions, 1e5 rows, is factored in 20 ms instead of 2,700.
@@ -61,9 +62,9 @@ class SuperLUSolver(LinearSolver):
     pattern : sparse matrix
         Its entries do not matter.
     block_form : callable, optional
-        ``block_form(A)`` finds the block triangular form of a pattern with zeros on its diagonal, which takes
-        a matching: an object with ``row_order``, ``col_order`` and ``block_ptr``. Without it such a pattern is
-        one block.
+        ``block_form(A)`` finds the block triangular form of a pattern with zeros on its diagonal, which
+        takes a matching: an object with ``row_order``, ``col_order`` and ``block_ptr``. Without it such a
+        pattern is one block.
 
     Examples
     --------
