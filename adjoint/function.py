@@ -234,6 +234,8 @@ def as_vector(value: Any, size: int, what: str) -> np.ndarray:
 def _vector_variables(model: Any, wrt: Any) -> list[Variable]:
     if wrt is None:
         return list(model.inputs)
+    if not isinstance(wrt, (str, Variable, list, tuple, set, dict)):
+        raise ModelError(f"wrt= is a name or a list of names, got {wrt!r:.60}")
     names = [wrt] if isinstance(wrt, (str, Variable)) else list(wrt)
     out = [model[n] for n in names]
     if len(set(out)) != len(out):

@@ -152,6 +152,8 @@ class Problem:
             return self.program[item]
         if isinstance(item, Variable):
             return self.program[item]
+        if isinstance(item, Comparison):
+            raise ModelError(f"the objective is an expression, not {item!r}; constraints go to subject_to=")
         expr = as_expr(item)
         if not variables_of([expr]):
             raise ModelError(f"{what}: {describe(expr)} contains no variable")

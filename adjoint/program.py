@@ -95,30 +95,26 @@ class Program(Equations):
             raise ModelError(f"from_graph takes a networkx.DiGraph, got {type(graph).__name__}")
         m = cls(name)
         leaves: dict[Any, Variable] = {}
+        parts = list(nx.strongly_connected_components(graph))
+        cyclic = {n for part in parts for n in part if len(part) > 1 or graph.has_edge(n, n)}
         for node, data in graph.nodes(data=True):
+            predecessors = list(graph.predecessors(node))
             if "f" in data:
-                leaves[node] = m.unknown(str(node), data.get("guess"), data.get("shape"))
-            elif "value" in data or graph.in_degree(node) == 0:
-                leaves[node] = m.input(str(node), data.get("value"), data.get("shape"))
-            else:
-                raise ModelError(f"node {node!r} has predecessors but no f=; give f= and args=, or value= for an input")
-        for node, data in graph.nodes(data=True):
-            if "f" not in data:
-                continue
-            args = list(data.get("args", graph.predecessors(node)))
-            if set(args) != set(graph.predecessors(node)):
+                if node in cyclic or "guess" in data:
+                    leaves[node] = m.unknown(str(node), data.get("guess"), data.get("shape"))
+            elif predecessors:
                 raise ModelError(
-                    f"node {node!r}: args={args} are not its predecessors {list(graph.predecessors(node))}"
+                    f"node {node!r} has predecessors {predecessors} but no f=: an equation needs f= and args=, an input "
+                    "has no edges into it"
                 )
-            if not callable(data["f"]):
-                raise ModelError(f"node {node!r}: f={data['f']!r:.40} is not a function")
-            try:
-                expr = data["f"](*(leaves[a] for a in args))
-            except TypeError as error:
-                if isinstance(error, AdjointError):
-                    raise
-                raise ModelError(f"node {node!r}: f cannot be called with {args}: {error}") from None
-            m.define(leaves[node], expr)
+            else:
+                leaves[node] = m.input(str(node), data.get("value"), data.get("shape"))
+        place = {n: i for i, part in enumerate(parts) for n in part}
+        order = list(nx.topological_sort(nx.condensation(graph, parts)))
+        rank = {i: k for k, i in enumerate(order)}
+        for node in sorted((n for n, d in graph.nodes(data=True) if "f" in d), key=lambda n: rank[place[n]]):
+            expr = _node_expression(graph, node, leaves)
+            leaves[node] = m.define(leaves.get(node, str(node)), expr)
         return m
 
     @property
@@ -280,3 +276,19 @@ def _start_value(value: Any, v: Variable) -> Any:
     from .equations import number
 
     return number(value, f"start value of {v.name!r}", v.shape)
+
+
+def _node_expression(graph: nx.DiGraph, node: Any, leaves: Mapping[Any, Variable]) -> Any:
+    """f(*args) of a node."""
+    data = graph.nodes[node]
+    args = list(data.get("args", graph.predecessors(node)))
+    if set(args) != set(graph.predecessors(node)):
+        raise ModelError(f"node {node!r}: args={args} are not its predecessors {list(graph.predecessors(node))}")
+    if not callable(data["f"]):
+        raise ModelError(f"node {node!r}: f={data['f']!r:.40} is not a function")
+    try:
+        return data["f"](*(leaves[a] for a in args))
+    except TypeError as error:
+        if isinstance(error, AdjointError):
+            raise
+        raise ModelError(f"node {node!r}: f cannot be called with {args}: {error}") from None

@@ -156,6 +156,8 @@ def _define(m: Program, seen: Sequence[tuple[str, Expr]], result: Any) -> None:
         if not isinstance(expr, Constant):
             add(label, expr)
     outputs = _labelled(result, m.name)
+    if not outputs:
+        raise ModelError(f"the function {m.name!r} returned nothing: a program needs an output")
     m._outputs = [add(label, as_expr(value)) for label, value in outputs]
 
 

@@ -11,7 +11,7 @@ import scipy.sparse as sp
 
 import adjoint as adj
 from adjoint.backends import get_backend
-from adjoint.blocks import Cycle, Run, pack, unpack
+from adjoint.blocks import Cycle, Run, cycle, pack, run, unpack
 from adjoint.expr import Variable
 
 
@@ -78,13 +78,13 @@ def test_blocks_of_the_plan() -> None:
 def test_jacobian_of_a_cycle_is_that_of_its_residuals() -> None:
     m = model()
     sol = m.solve()
-    cycle = m.plan().blocks[1]
+    block = m.plan().blocks[1]
     u, w = sol["u"], sol["w"]
-    r, entries = cycle.fused()(np.array([*u, w]), sol["a"])
+    r, entries = block.fused()(np.array([*u, w]), sol["a"])
     np.testing.assert_allclose(r, [0, 0, 0], atol=1e-14)
     expected = [[3 * u[0] ** 2 + 1, 0, -1], [0, 3 * u[1] ** 2 + 1, -1], [-0.1, -0.1, 1]]
-    np.testing.assert_allclose(cycle.jacobian.dense(entries), expected)
-    assert cycle.jacobian.nnz == 7
+    np.testing.assert_allclose(block.jacobian.dense(entries), expected)
+    assert block.jacobian.nnz == 7
 
 
 def test_a_gauss_seidel_sweep_uses_the_newest_values() -> None:
@@ -92,9 +92,8 @@ def test_a_gauss_seidel_sweep_uses_the_newest_values() -> None:
     y, z = m.unknown("y"), m.unknown("z")
     m.define(y, 2 * z)
     m.define(z, y + 1)
-    (cycle,) = m.plan().blocks
-    np.testing.assert_array_equal(cycle.gauss_seidel()(np.array([0.0, 3.0]))[0], [6.0, 7.0])
-    m.plan()
+    (block,) = m.plan().blocks
+    np.testing.assert_array_equal(block.gauss_seidel()(np.array([0.0, 3.0]))[0], [6.0, 7.0])
     assert model().plan().blocks[1].gauss_seidel() is None
 
 
@@ -161,13 +160,35 @@ def test_sparse_jacobians_stay_sparse() -> None:
         np.testing.assert_allclose(wrong.toarray(), jac.toarray())
 
 
+def test_where_total_derivatives_are_too_dense_products_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: Counter[str] = Counter()
+    for name in ("_each_direction", "_each_seed"):
+        original = getattr(run, name)
+
+        def counted(*args: Any, original: Any = original, name: str = name) -> Any:
+            calls[name] += 1
+            return original(*args)
+
+        monkeypatch.setattr(run, name, counted)
+    reference = model().solve().jacobian(["f", "g", "u"], mode="reverse")
+    calls.clear()
+    for module in (run, cycle):
+        monkeypatch.setattr(module, "TOTAL_BUDGET", 1)
+    for mode in ("forward", "reverse"):
+        found = model().solve().jacobian(["f", "g", "u"], mode=mode)
+        for key, expected in reference.items():
+            np.testing.assert_allclose(found[key], expected, rtol=1e-12, atol=1e-14)
+    assert calls["_each_direction"] > 0
+    assert calls["_each_seed"] > 0
+
+
 def test_components_of_independent_equations() -> None:
     m = adj.Program()
     x = m.input("x", np.arange(5.0))
     y = m.unknown("y", shape=(5,))
     m.constrain(y**3 + y == x)
-    (cycle,) = m.plan().blocks
-    assert len(set(cycle.components)) == 5
+    (block,) = m.plan().blocks
+    assert len(set(block.components)) == 5
     z = m.unknown("z", shape=(5,))
     m.constrain(z + 0.1 * np.sum(z) == y)
     assert m.plan().blocks[1].components is None

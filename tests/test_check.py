@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import adjoint as adj
+from adjoint import totals
 
 
 @pytest.fixture
@@ -15,7 +16,7 @@ def m() -> adj.Program:
     return adj.Program("model")
 
 
-# -- structure ---------------------------------------------------------------------------------------------------
+# -- structure ---------------------------------------------------------------------------------------------
 
 
 def test_a_sound_model(m: adj.Program) -> None:
@@ -83,7 +84,7 @@ def test_the_report_of_an_empty_and_of_a_large_model_is_short(m: adj.Program) ->
     assert len(str(m.check())) < 20_000
 
 
-# -- derivatives -------------------------------------------------------------------------------------------------
+# -- derivatives -------------------------------------------------------------------------------------------
 
 
 def coupled(m: adj.Program) -> adj.Solution:
@@ -115,7 +116,13 @@ def test_a_wrong_jacobian_of_a_black_box_is_found(m: adj.Program) -> None:
     for wrong in (True, False):
         other = adj.Program()
         x = other.input("x", [1.0, 2.0])
-        box = other.external("box", lambda x: x**2, inputs=[x], shape=(2,), jac=lambda x, w=wrong: np.diag([2 * x[0], (3 if w else 2) * x[1]]))
+        box = other.external(
+            "box",
+            lambda x: x**2,
+            inputs=[x],
+            shape=(2,),
+            jac=lambda x, w=wrong: np.diag([2 * x[0], (3 if w else 2) * x[1]]),
+        )
         other.define("f", np.sum(box) + x[0])
         check = other.solve().check_derivatives("f")
         assert check.method == "central differences"
@@ -134,8 +141,6 @@ def test_a_wrong_rule_is_found(m: adj.Program, monkeypatch: pytest.MonkeyPatch) 
     sol = coupled(m)
     original = sol.gradient("f")
     assert original
-    from adjoint import totals
-
     correct = totals.gradient
     monkeypatch.setattr(totals, "gradient", lambda *a: [1.001 * g for g in correct(*a)])
     assert not sol.check_derivatives("f").ok

@@ -16,7 +16,7 @@ def m() -> adj.Program:
     return adj.Program("model")
 
 
-# -- variables -----------------------------------------------------------------------------------------------
+# -- variables ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_defaults_and_guesses_are_copies(m: adj.Program) -> None:
 def test_whole_numbers_become_floats(m: adj.Program) -> None:
     x = m.input("x", np.array([1, 2, 3]))
     m.define("half", x / 2)
-    m.define("k", m.input("n", 7) // 1 if False else m.input("n", 7) * 1)
+    m.define("k", m.input("n", 7) * 1)
     sol = m.solve(x=np.array([3, 4, 5]), n=np.int64(9))
     np.testing.assert_array_equal(sol["half"], [1.5, 2.0, 2.5])
     assert sol["x"].dtype == np.float64
@@ -141,7 +141,7 @@ def test_access_by_name(m: adj.Program) -> None:
         m[3]
 
 
-# -- equations -----------------------------------------------------------------------------------------------
+# -- equations ---------------------------------------------------------------------------------------------
 
 
 def test_define_makes_variables_and_defines_unknowns(m: adj.Program) -> None:
@@ -232,7 +232,7 @@ def test_incidence_graph(m: adj.Program) -> None:
     assert set(graph[("equation", "f")]) == {("variable", "y"), ("variable", "f")}
 
 
-# -- include -------------------------------------------------------------------------------------------------
+# -- include -----------------------------------------------------------------------------------------------
 
 
 def root(guess: float = 1.0) -> adj.Program:

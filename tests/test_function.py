@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
+import pickle
 import warnings
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -47,7 +50,7 @@ def solved_at(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     return points
 
 
-# -- the vector ----------------------------------------------------------------------------------------------------
+# -- the vector --------------------------------------------------------------------------------------------
 
 
 def test_packing_and_unpacking() -> None:
@@ -110,7 +113,7 @@ def test_values_of_the_other_inputs() -> None:
         m.function("f", wrt=["x"], values={"q": 4.0})([1.0])
 
 
-# -- values and derivatives ------------------------------------------------------------------------------------------
+# -- values and derivatives --------------------------------------------------------------------------------
 
 
 def test_one_scalar_output() -> None:
@@ -196,7 +199,7 @@ def test_a_point_changed_in_place_is_a_new_point() -> None:
     assert fun.solves == 2
 
 
-# -- one solve per point -----------------------------------------------------------------------------------------------
+# -- one solve per point -----------------------------------------------------------------------------------
 
 
 def test_functions_over_the_same_inputs_share_their_solves(solved_at: list[bytes]) -> None:
@@ -298,6 +301,32 @@ def test_options_of_the_solves() -> None:
         m.function("f", method="fixed-point", max_iterations=2)([5.0, 2.0, 1.0])
 
 
+def test_functions_that_are_gone_leave_no_solves_behind() -> None:
+    """A sweep over a parameter, or over versions of a model, does not pile up states."""
+    m = sellar()
+    gone = []
+    for k in range(20):
+        fun = m.function("f", wrt=["x"], values={"z1": 4.0 + k})
+        fun([1.0])
+        gone.append(weakref.ref(fun._shared))
+        m.define(f"version_{k}", m["f"] + k)
+    del fun
+    gc.collect()
+    assert sum(ref() is not None for ref in gone) <= 3
+
+
+def test_a_function_is_pickled() -> None:
+    """As multiprocessing does, for parallel optimizers."""
+    m = sellar()
+    fun = m.function("f", wrt=["z1", "x"], values={"z2": 1.0})
+    v = np.array([4.0, 2.0])
+    expected = fun(v), fun.jac(v)
+    again = pickle.loads(pickle.dumps(fun))
+    assert again(v) == pytest.approx(expected[0], rel=1e-14)
+    np.testing.assert_allclose(again.jac(v), expected[1], rtol=1e-12)
+    np.testing.assert_array_equal(again.x0, fun.x0)
+
+
 def test_threads_may_call_one_function() -> None:
     fun = sellar().function("f", wrt=["z1", "x"])
     points = [np.array([3.0 + 0.1 * k, 1.0 + 0.05 * (k % 7)]) for k in range(60)]
@@ -307,7 +336,7 @@ def test_threads_may_call_one_function() -> None:
         np.testing.assert_allclose(list(pool.map(fun.jac, points)), expected[1], rtol=1e-10)
 
 
-# -- SciPy's routines -------------------------------------------------------------------------------------------------
+# -- SciPy's routines --------------------------------------------------------------------------------------
 
 GRADIENT = {"CG", "BFGS", "L-BFGS-B", "TNC", "SLSQP"}
 HESSIAN = {"Newton-CG", "dogleg", "trust-ncg", "trust-krylov", "trust-exact", "trust-constr"}
@@ -347,7 +376,13 @@ def test_nonlinear_constraints_with_exact_hessians() -> None:
     fun, con = m.function("f", wrt=names), m.function(["y1", "y2"], wrt=names)
     constraint = so.NonlinearConstraint(con, [3.16, -np.inf], [np.inf, 24.0], jac=con.jac, hess=con.hess)
     result = so.minimize(
-        fun, fun.x0, jac=fun.jac, hess=fun.hess, method="trust-constr", constraints=[constraint], bounds=[(-10, 10), (0, 10), (0, 10)]
+        fun,
+        fun.x0,
+        jac=fun.jac,
+        hess=fun.hess,
+        method="trust-constr",
+        constraints=[constraint],
+        bounds=[(-10, 10), (0, 10), (0, 10)],
     )
     assert result.fun == pytest.approx(3.18339395, rel=1e-4)
 

@@ -134,7 +134,9 @@ def test_the_kkt_matrix_is_sparse_symmetric_and_the_second_derivative() -> None:
             return np.concatenate([L.grad_z(w[:n], w[n:], x), L.grad_lam(w[:n], w[n:], x)])
 
         h = 1e-6
-        expected = np.stack([(gradient(point + h * e) - gradient(point - h * e)) / (2 * h) for e in np.eye(2 * n)], axis=1)
+        expected = np.stack(
+            [(gradient(point + h * e) - gradient(point - h * e)) / (2 * h) for e in np.eye(2 * n)], axis=1
+        )
         np.testing.assert_allclose(full, expected, rtol=1e-6, atol=1e-8)
         np.testing.assert_array_equal(full[n:, n:], np.zeros((n, n)))
         np.testing.assert_array_equal(L.kkt(flat(z, Z), flat(lam, LAM), x).toarray(), full)

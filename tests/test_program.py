@@ -21,7 +21,7 @@ def sellar() -> adj.Program:
     return m
 
 
-# -- the reference example ------------------------------------------------------------------------------------------
+# -- the reference example ---------------------------------------------------------------------------------
 
 
 def test_the_reference_example() -> None:
@@ -36,7 +36,7 @@ def test_the_reference_example() -> None:
     assert sol.multipliers({"y1": 2.0, "f": 1.0})["f"] == 1.0
 
 
-# -- graph -----------------------------------------------------------------------------------------------------------
+# -- graph -------------------------------------------------------------------------------------------------
 
 
 def test_the_graph_has_an_edge_from_each_argument() -> None:
@@ -44,10 +44,18 @@ def test_the_graph_has_an_edge_from_each_argument() -> None:
     assert type(graph) is nx.DiGraph
     assert set(graph.nodes) == {"z1", "z2", "x", "y1", "y2", "f"}
     assert set(graph.edges) == {
-        ("z1", "y1"), ("z2", "y1"), ("x", "y1"), ("y2", "y1"),
-        ("y1", "y2"), ("z1", "y2"), ("z2", "y2"),
-        ("x", "f"), ("z2", "f"), ("y1", "f"), ("y2", "f"),
-    }  # fmt: skip
+        ("z1", "y1"),
+        ("z2", "y1"),
+        ("x", "y1"),
+        ("y2", "y1"),
+        ("y1", "y2"),
+        ("z1", "y2"),
+        ("z2", "y2"),
+        ("x", "f"),
+        ("z2", "f"),
+        ("y1", "f"),
+        ("y2", "f"),
+    }
     assert graph.nodes["x"]["kind"] == "input"
     assert graph.nodes["y1"]["kind"] == "unknown"
     assert graph.nodes["y1"]["equation"] == "y1"
@@ -80,9 +88,13 @@ def test_paths_of_an_acyclic_graph_add_up_to_the_gradient() -> None:
     sol = m.solve()
     a_, c_ = sol["a"], sol["c"]
     local = {
-        ("x", "a"): a_, ("a", "b"): 2 * a_, ("a", "c"): 1.0, ("b", "c"): 1.0,
-        ("c", "f"): np.cos(c_) * a_, ("a", "f"): np.sin(c_),
-    }  # fmt: skip
+        ("x", "a"): a_,
+        ("a", "b"): 2 * a_,
+        ("a", "c"): 1.0,
+        ("b", "c"): 1.0,
+        ("c", "f"): np.cos(c_) * a_,
+        ("a", "f"): np.sin(c_),
+    }
     assert set(m.graph.edges) == set(local)
     total = sum(
         np.prod([local[edge] for edge in zip(path, path[1:], strict=False)])
@@ -124,7 +136,7 @@ def test_a_graph_of_a_model_that_is_not_closed_yet() -> None:
     assert set(m.graph.edges) == {("x", "f"), ("y", "f")}
 
 
-# -- from_graph ------------------------------------------------------------------------------------------------------
+# -- from_graph --------------------------------------------------------------------------------------------
 
 
 def test_a_program_from_a_graph() -> None:
@@ -224,7 +236,7 @@ def test_wrong_graphs_are_refused() -> None:
             adj.Program.from_graph(G)
 
 
-# -- building --------------------------------------------------------------------------------------------------------
+# -- building ----------------------------------------------------------------------------------------------
 
 
 def test_the_order_of_building_does_not_matter() -> None:

@@ -44,7 +44,7 @@ class Watched:
         return y**2
 
 
-# -- values -------------------------------------------------------------------------------------------------------
+# -- values ------------------------------------------------------------------------------------------------
 
 
 def test_values_in_any_form() -> None:
@@ -109,7 +109,7 @@ def test_solving_changes_nothing_in_the_program() -> None:
     assert m.solve()["z1"] == 5.0
 
 
-# -- cycles: guesses and bounds --------------------------------------------------------------------------------------
+# -- cycles: guesses and bounds ----------------------------------------------------------------------------
 
 
 def test_the_search_starts_at_the_guess() -> None:
@@ -170,7 +170,7 @@ def test_an_undefined_guess_takes_the_definition_at_the_others() -> None:
     assert start == {"y1": 5.0, "y2": 105.0}
 
 
-# -- warm starts -------------------------------------------------------------------------------------------------------
+# -- warm starts -------------------------------------------------------------------------------------------
 
 
 def test_from_a_solution_nothing_is_left_to_iterate() -> None:
@@ -205,7 +205,7 @@ def test_wrong_starts_are_refused() -> None:
             m.solve(start=start)
 
 
-# -- methods -----------------------------------------------------------------------------------------------------------
+# -- methods -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -274,7 +274,14 @@ def test_fixed_point_iteration_needs_explicit_equations() -> None:
 
 def test_options_are_checked() -> None:
     m = sellar()
-    for options in ({"tol": 0.0}, {"tol": "a"}, {"tol": -1.0}, {"max_iterations": 0}, {"max_iterations": 1.5}, {"tol": np.nan}):
+    for options in (
+        {"tol": 0.0},
+        {"tol": "a"},
+        {"tol": -1.0},
+        {"max_iterations": 0},
+        {"max_iterations": 1.5},
+        {"tol": np.nan},
+    ):
         with pytest.raises(adj.ModelError):
             m.solve(**options)
 
@@ -285,7 +292,7 @@ def test_the_iteration_limit_holds() -> None:
     assert info.value.status is adj.Status.ITERATION_LIMIT
 
 
-# -- verification, failures ---------------------------------------------------------------------------------------------
+# -- verification, failures --------------------------------------------------------------------------------
 
 
 def test_residuals_are_verified_at_the_end() -> None:
@@ -413,7 +420,7 @@ def test_equations_that_repeat_each_other_are_named() -> None:
     assert {"first", "again"} <= set(info.value.equations)
 
 
-# -- shapes at the edge ----------------------------------------------------------------------------------------------
+# -- shapes at the edge ------------------------------------------------------------------------------------
 
 
 def test_empty_arrays_through_cycles_and_runs() -> None:
@@ -466,7 +473,7 @@ def test_programs_without_equations_or_inputs() -> None:
     assert (sol.gradient("x"), sol.hessian("x", wrt="x")) == ({"x": 1.0}, 0.0)
 
 
-# -- depth -----------------------------------------------------------------------------------------------------------
+# -- depth -------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.slow

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.optimize as so
 import scipy.sparse as sp
 
 from adjoint.backends import get_backend
@@ -156,8 +157,6 @@ def test_hessians_are_exact_and_as_sparse_as_the_function() -> None:
     assert map_.nnz == n + 2 * (n - 1)
     matrix = map_.matrix(entries(map_, {x: v})).toarray()
     np.testing.assert_allclose(matrix, matrix.T)
-    import scipy.optimize as so
-
     np.testing.assert_allclose(matrix, so.rosen_hess(v), rtol=1e-12, atol=1e-10)
 
 

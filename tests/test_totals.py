@@ -181,6 +181,29 @@ def test_the_hessian_is_symmetric_and_its_product_is_the_product(sol: adj.Soluti
     np.testing.assert_allclose(sparse.toarray(), sol.hessian("f", wrt="x"), rtol=1e-14)
 
 
+def test_asking_for_nothing_gives_nothing(sol: adj.Solution) -> None:
+    assert sol.jacobian([]) == sol.jacobian("f", wrt=[]) == sol.gradient("f", wrt=[]) == sol.hessian("f", wrt=[]) == {}
+    assert sol.jvp({}, of=[]) == sol.vjp({}, wrt=[]) == {}
+
+
+def test_inputs_in_any_memory_order(sol: adj.Solution) -> None:
+    """Strided, Fortran-ordered, read-only, of other types: the same numbers."""
+    m = adj.Program()
+    x = m.input("x", np.zeros((3, 4)))
+    y = m.unknown("y", shape=(3, 4))
+    m.constrain(y**3 + y == x)
+    m.define("f", np.sum(y[:, [0, 2]] * 2) + y.T[0, 1])
+    A = np.arange(24.0).reshape(4, 6)[:, ::2].T
+    frozen = A.copy()
+    frozen.setflags(write=False)
+    reference = m.solve(x=np.ascontiguousarray(A))
+    for value in (A, np.asfortranarray(A), frozen, A.astype(np.float32), A.astype(int), A.tolist(), np.asmatrix(A)):
+        other = m.solve(x=value)
+        assert type(other["x"]) is np.ndarray
+        np.testing.assert_array_equal(other["y"], reference["y"])
+        np.testing.assert_array_equal(other.gradient("f", wrt="x"), reference.gradient("f", wrt="x"))
+
+
 def test_hessians_of_linear_outputs_are_zero() -> None:
     m = adj.Program()
     x = m.input("x", np.ones(3))

@@ -17,7 +17,7 @@ def equations(fun: Any, *arguments: Any, **keywords: Any) -> list[str]:
     return list(adj.trace(fun, *arguments, **keywords).equations)
 
 
-# -- names ------------------------------------------------------------------------------------------------------------
+# -- names -------------------------------------------------------------------------------------------------
 
 
 def test_assignments_become_equations_in_order() -> None:
@@ -34,8 +34,15 @@ def test_assignments_become_equations_in_order() -> None:
     assert list(m.equations) == ["a", "b", "c", "d", "e", "domke"]
     assert m.outputs == ["domke"]
     assert set(m.graph.edges) == {
-        ("x", "a"), ("a", "b"), ("a", "c"), ("b", "c"), ("c", "d"), ("c", "e"), ("d", "domke"), ("e", "domke"),
-    }  # fmt: skip
+        ("x", "a"),
+        ("a", "b"),
+        ("a", "c"),
+        ("b", "c"),
+        ("c", "d"),
+        ("c", "e"),
+        ("d", "domke"),
+        ("e", "domke"),
+    }
     sol = m.solve(x=0.3)
     assert sol["domke"] == domke(0.3)
     assert sol.multipliers("domke")["c"] == pytest.approx(np.exp(sol["c"]) + np.cos(sol["c"]))
@@ -103,7 +110,7 @@ def test_constants_and_plain_values_are_no_equations() -> None:
     assert m.solve()["f"] == f(2.0)
 
 
-# -- results ----------------------------------------------------------------------------------------------------------
+# -- results -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -138,7 +145,7 @@ def test_returning_nothing_or_nonsense_is_refused() -> None:
             adj.trace(fun, 1.0)
 
 
-# -- arguments ----------------------------------------------------------------------------------------------------------
+# -- arguments ---------------------------------------------------------------------------------------------
 
 
 def test_shapes_and_defaults_come_from_the_examples() -> None:
@@ -194,7 +201,7 @@ def test_arguments_that_do_not_fit_are_told() -> None:
         adj.trace(lambda x: x, np.nan)
 
 
-# -- how the function runs ---------------------------------------------------------------------------------------------
+# -- how the function runs ---------------------------------------------------------------------------------
 
 
 def test_branches_on_values_raise_and_restore_the_trace_function() -> None:
@@ -351,7 +358,7 @@ def test_a_long_loop() -> None:
     assert m.solve()[m.outputs[0]] == f(1.0)
 
 
-# -- the decorator ------------------------------------------------------------------------------------------------------
+# -- the decorator -----------------------------------------------------------------------------------------
 
 
 @adj.program

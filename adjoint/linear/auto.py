@@ -23,6 +23,7 @@ network                      100,000  44          -       20     117
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -36,7 +37,11 @@ from .superlu import BlockForm, SuperLUSolver
 
 __all__ = ["SOLVERS", "make_solver"]
 
-SOLVERS: dict[str, type[LinearSolver]] = {"dense": DenseSolver, "klu": KLUSolver, "superlu": SuperLUSolver}
+SOLVERS: dict[str, Callable[[Any], LinearSolver]] = {
+    "dense": DenseSolver,
+    "klu": KLUSolver,
+    "superlu": SuperLUSolver,
+}
 
 ALWAYS_DENSE = 40  # rows up to which nothing is as fast as LAPACK
 NEVER_DENSE = 4000  # rows from which an array is not made

@@ -46,7 +46,7 @@ def condition_estimate(A: Any, factorization: Factorization) -> float:
         return factorization.solve(v / first, transpose) / last
 
     with np.errstate(all="ignore"):
-        condition = norm * inverse_norm(solve, factorization.n, A.dtype.type)
+        condition = norm * inverse_norm(solve, factorization.n, complex if A.dtype.kind == "c" else float)
     return condition if np.isfinite(condition) else np.inf
 
 

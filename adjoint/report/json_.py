@@ -43,6 +43,8 @@ def plain(value: Any) -> Any:
         return [plain(x) for x in value] if value.shape else plain(value[()])
     if isinstance(value, BlockInfo):
         return block_data(value)
+    if hasattr(value, "_asdict"):
+        return {k: plain(v) for k, v in value._asdict().items()}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
     if isinstance(value, Mapping):

@@ -206,7 +206,16 @@ def test_complex_values_continue_what_is_not_analytic(form: str) -> None:
 def test_every_index_is_written_as_source(form: str) -> None:
     x = Variable("x", (3, 4, 5))
     v = np.arange(60.0).reshape(3, 4, 5)
-    for index in (0, -1, (slice(None), 2), (..., -1), (None, 1), slice(2, None, -1), (slice(0, 3, 2), None, ..., 3), ()):
+    for index in (
+        0,
+        -1,
+        (slice(None), 2),
+        (..., -1),
+        (None, 1),
+        slice(2, None, -1),
+        (slice(0, 3, 2), None, ..., 3),
+        (),
+    ):
         np.testing.assert_array_equal(BACKEND.compile([x], [x[index] + 0.5])(v)[0], v[index] + 0.5)
 
 

@@ -94,7 +94,7 @@ def beam_optimum() -> OptimizeResult:
         over={"h": (0.01, 10.0)},
         subject_to={"volume_limit": m["volume"] * (1.0 / VOLUME) == 1.0},
     )
-    result = problem.solve(method="SLSQP", options={"ftol": 1e-13, "maxiter": 500})
+    result = problem.solve(method="SLSQP", options={"ftol": 1e-15, "maxiter": 500})
     assert result.success
     return result
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from scipy.optimize import OptimizeResult
 
 import adjoint as adj
 from adjoint.optimize.base import Reduced, finish
@@ -101,8 +102,6 @@ def test_a_failure_before_any_good_point_raises() -> None:
 
 
 def result_at(p: adj.Problem, x: Any) -> Any:
-    from scipy.optimize import OptimizeResult
-
     return finish(Reduced(p), OptimizeResult(x=np.array(x), fun=0.0, success=True, message=""))
 
 
@@ -128,7 +127,9 @@ def corner(maximize: bool = False) -> adj.Problem:
     x, a = m.input("x", [0.0, 0.0]), m.input("a", [-3.0, -1.0])
     m.define("f", (a * x).sum() * (-1.0 if maximize else 1.0))
     goal = {"maximize" if maximize else "minimize": "f"}
-    return adj.Problem(m, over={"x": ([-5, -5], [1.0, 5.0])}, subject_to={"sum": x[0] + x[1] <= 2, "far": x[1] >= -5}, **goal)
+    return adj.Problem(
+        m, over={"x": ([-5, -5], [1.0, 5.0])}, subject_to={"sum": x[0] + x[1] <= 2, "far": x[1] >= -5}, **goal
+    )
 
 
 def test_multipliers_of_active_constraints_and_bounds() -> None:

@@ -18,7 +18,7 @@ def solved(build: Any, **inputs: Any) -> adj.Solution:
     return m.solve()
 
 
-# -- conventions at kinks, each with its warning ---------------------------------------------------------------
+# -- conventions at kinks, each with its warning -----------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_the_warning_names_each_equation_at_its_kink_once() -> None:
     assert "smooth" not in str(caught[0].message)
 
 
-# -- where a derivative needs care -------------------------------------------------------------------------------
+# -- where a derivative needs care -------------------------------------------------------------------------
 
 
 def test_powers_at_zero() -> None:

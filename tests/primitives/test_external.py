@@ -46,7 +46,8 @@ def test_jacobians_dense_sparse_or_by_differences(jac: Any) -> None:
 
 def test_several_inputs_and_shapes() -> None:
     m = adj.Program()
-    a, s = m.input("a", np.ones((2, 3))), m.input("s", 2.0)
+    m.input("a", np.ones((2, 3)))
+    s = m.input("s", 2.0)
     y = m.external(
         "y",
         lambda a, s, e: s * a.T + e,

@@ -73,7 +73,11 @@ def test_where_with_one_argument_is_refused() -> None:
 
 def test_like_functions_give_plain_arrays() -> None:
     x = adj.Program().input("x", A)
-    for ours, theirs in ((np.zeros_like(x), np.zeros_like(A)), (np.ones_like(x), np.ones_like(A)), (np.full_like(x, 3), np.full_like(A, 3))):
+    for ours, theirs in (
+        (np.zeros_like(x), np.zeros_like(A)),
+        (np.ones_like(x), np.ones_like(A)),
+        (np.full_like(x, 3), np.full_like(A, 3)),
+    ):
         assert type(ours) is np.ndarray
         np.testing.assert_array_equal(ours, theirs)
 

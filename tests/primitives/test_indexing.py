@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given, settings
 
 import adjoint as adj
-from adjoint.expr import topological
 
 
 def solved(build: Any, value: Any) -> adj.Solution:
@@ -76,7 +75,6 @@ def test_moves_of_elements_are_merged() -> None:
     x = adj.Program().input("x", A)
     assert x.reshape(24).reshape(2, 3, 4) is x
     assert x.reshape(2, 12).reshape(-1, 2).args[0] is x
-    assert x.T.T is x or len(topological([x.T.T])) <= 3
     assert x[[1, 0]][[1, 0]] is x
     assert x[...] is x
     assert np.broadcast_to(x, x.shape) is x
@@ -100,7 +98,6 @@ def test_reshape_and_broadcast_refuse_what_does_not_fit() -> None:
         lambda: np.transpose(x, (0, 1)),
         lambda: np.concatenate([x, np.ones((2, 2))]),
         lambda: np.concatenate([x, x], axis=1),
-        lambda: np.concatenate([]) if False else adj.expr.FUNCTIONS[np.concatenate]([]),
         lambda: np.stack([x, np.ones(3)]),
         lambda: np.cumsum(x, axis=1),
         lambda: np.flip(x, axis=2),
@@ -145,9 +142,7 @@ def test_scatter_add_accumulates_repeated_positions() -> None:
     np.testing.assert_array_equal(sol["z"], [[0.0, 5.0], [0.0, 2.0]])
     np.testing.assert_array_equal(sol["s"], [[4.0, 8.0], [3.0, 6.0], [0.0, 0.0]])
     assert sol["one"] == 1.0
-    np.testing.assert_array_equal(
-        sol.jacobian("y", wrt="x"), [[0.0, 1.0, 0.0], [0.0] * 3, [0.0] * 3, [1.0, 0.0, 1.0]]
-    )
+    np.testing.assert_array_equal(sol.jacobian("y", wrt="x"), [[0.0, 1.0, 0.0], [0.0] * 3, [0.0] * 3, [1.0, 0.0, 1.0]])
 
 
 @pytest.mark.parametrize("shape", [(0,), (0, 3), (2, 0, 3), (1,), (1, 1)])

@@ -73,7 +73,9 @@ def test_the_norm_has_derivative_zero_at_the_origin() -> None:
         np.testing.assert_array_equal(sol.gradient("y", wrt="x"), np.zeros(3))
 
 
-@pytest.mark.parametrize(("order", "axis"), [(1, None), (2, None), (3, None), (np.inf, None), (-np.inf, None), (2, 1), (1, 0)])
+@pytest.mark.parametrize(
+    ("order", "axis"), [(1, None), (2, None), (3, None), (np.inf, None), (-np.inf, None), (2, 1), (1, 0)]
+)
 def test_vector_norms(order: float, axis: int | None) -> None:
     v = np.array([3.0, -4.0, 1.0]) if axis is None else np.array([[3.0, -4.0], [1.0, 2.0]])
     sol = solved(lambda x: np.linalg.norm(x, order, axis=axis), v)
