@@ -13,11 +13,12 @@ from .analysis import MOST_PARTS, Analysis, analyze, element_incidence
 from .blocks import Cycle, Run, Values, unpack
 from .equations import Equations
 from .errors import ConvergenceError, DerivativeError, EvaluationError, StructureError
-from .expr import Variable, topological
+from .expr import Variable
 from .nonlinear import Options
 from .primitive import PRIMITIVES
 from .solve import State, element_name, forward
 from .structure import Incidence, connected_parts, dulmage_mendelsohn, maximum_matching
+from .walk import topological
 
 __all__ = ["DerivativeCheck", "Report", "check_derivatives", "report"]
 

@@ -10,9 +10,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .errors import DerivativeError
-from .expr import Constant, Expr, apply, as_expr, constant, describe, topological
+from .expr import Constant, Expr, apply, as_expr, constant, describe
 from .primitives.elementwise import zeros
 from .primitives.indexing import broadcast_to, reshape, sum_axes, unbroadcast
+from .walk import topological
 
 __all__ = ["active_nodes", "forward_sweep", "jvp", "reverse_sweep", "vjp"]
 

@@ -9,24 +9,24 @@ that of its equation, which for an explicit equation is the name of its variable
 from __future__ import annotations
 
 import operator
+import weakref
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import networkx as nx
 import numpy as np
 
 from .errors import ModelError, NameLookupError, ShapeError, closest
-from .expr import Comparison, Expr, Variable, as_expr, describe, variables_of
+from .expr import Comparison, Expr, Variable, as_expr, describe
 from .primitive import Shape
 from .primitives.external import External, external
 from .primitives.indexing import broadcast_to
 from .rebuild import flatten, restore, substitute
+from .walk import variables_of
 
 __all__ = ["Equation", "Equations", "number"]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Equation:
     """``target = expr`` (explicit), or ``expr = 0`` (implicit, ``target`` None).
 
@@ -37,10 +37,15 @@ class Equation:
     ('y', 1)
     """
 
-    name: str
-    target: Variable | None
-    expr: Expr
-    variables: tuple[Variable, ...]  # in expr, each once
+    __slots__ = ("expr", "name", "target", "variables")
+
+    def __init__(self, name: str, target: Variable | None, expr: Expr, variables: tuple[Variable, ...]) -> None:
+        self.name, self.target, self.expr = name, target, expr
+        self.variables = variables  # in expr, each once
+
+    def __repr__(self) -> str:
+        left = "0" if self.target is None else self.target.name
+        return f"<Equation {self.name!r}: {left} = {describe(self.expr)}>"
 
     @property
     def shape(self) -> Shape:
@@ -88,6 +93,7 @@ class Equations:
         if not isinstance(name, str):
             raise ModelError(f"the name of a program is a string, not {name!r}")
         self.name = name
+        self._self = weakref.ref(self)
         self.variables: dict[str, Variable] = {}
         self.equations: dict[str, Equation] = {}
         self.inputs: dict[Variable, Any] = {}  # input → default value
@@ -130,9 +136,7 @@ class Equations:
         """The variable of a name."""
         if isinstance(name, Variable):
             if self.variables.get(name.name) is not name:
-                raise ModelError(
-                    f"{name.name!r} is a variable of another program ({getattr(name.owner, 'name', None)!r})"
-                )
+                raise ModelError(f"{name.name!r} is a variable of another program ({name.home!r})")
             return name
         try:
             return self.variables[name]
@@ -151,7 +155,7 @@ class Equations:
         return name
 
     def _add(self, name: str, shape: Shape) -> Variable:
-        variable = Variable(name, shape, self)
+        variable = Variable(name, shape, self._self, self.name)
         self.variables[name] = variable
         self.version += 1
         return variable
@@ -160,8 +164,8 @@ class Equations:
         """The variables of an expression, which must be this program's."""
         found = tuple(variables_of([expr]))
         for v in found:
-            if v.owner is not self and not any(v.owner is p for p in self._shares):
-                owner = getattr(v.owner, "name", "no program")
+            if v._owner is not self._self and not any(v.owner is p for p in self._shares):
+                owner = v.home
                 raise ModelError(
                     f"{where} uses the variable {v.name!r} of another program ({owner!r}); use include(other, "
                     "prefix=..., bind=...) to join programs"

@@ -12,7 +12,8 @@ This file knows no operation: operators, methods and NumPy functions look their 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+import sys
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -111,19 +112,23 @@ class Expr(Logic):
         raise UnsupportedError("'in' does not work on expressions: their elements have no value yet")
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
-        # NumPy and SciPy fall back on this; a 0-d object array makes `scipy.sparse @ expr` defer to us.
         if dtype is not None and np.dtype(dtype) != np.dtype(object):
             raise UnsupportedError(
                 f"the expression {describe(self)} cannot become a numeric array: it has no value before the model "
                 "is solved. A function that needs numbers can be called through m.external(...)."
             )
-        out = np.empty((), dtype=object)
-        out[()] = self
+        # SciPy's sparse matrices defer to us for a 0-d object array; all else gets an array of the elements.
+        whole = sys._getframe(1).f_globals.get("__name__", "").startswith("scipy.sparse")
+        out = np.empty(() if whole else self.shape, dtype=object)
+        for k in np.ndindex(out.shape):
+            out[k] = self[k] if k else self
         return out
 
     # -- NumPy's protocols
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         builder = UFUNCS.get(ufunc) if method == "__call__" else UFUNC_METHODS.get((ufunc, method))
+        if builder is not None and not kwargs:
+            return guarded(ufunc.__name__, builder, inputs, kwargs)
         if builder is None or any(kwargs.get(k) is not None for k in ("out", "where") if k in kwargs):
             called = ufunc.__name__ + ("" if method == "__call__" else "." + method)
             raise unsupported(f"{called}" + (" with " + ", ".join(kwargs) if kwargs and builder else ""))
@@ -234,7 +239,7 @@ class Expr(Logic):
 
     def __getattr__(self, name: str) -> Any:
         # NumPy's methods are its functions: x.sum(axis=0) is np.sum(x, axis=0).
-        builder = METHODS.get(name)
+        builder = METHODS.get(name) or UFUNCS.get(getattr(np, name, None))  # elements of object arrays are asked so
         if builder is None:
             raise AttributeError(f"an expression has no attribute {name!r}")
         return lambda *args, **kwargs: guarded(f"the method {name}", builder, (self, *args), kwargs)
@@ -270,7 +275,6 @@ class Variable(Expr):
     Attributes
     ----------
     name : str
-    owner : the program it belongs to, or None for the leaves that derivatives introduce
 
     >>> import adjoint as adj
     >>> m = adj.Program()
@@ -279,18 +283,21 @@ class Variable(Expr):
     ('x', (2,))
     """
 
-    __slots__ = ("name", "owner")
+    __slots__ = ("_owner", "home", "name")
     name: str
-    owner: Any
 
-    def __init__(self, name: str, shape: Shape = (), owner: Any = None) -> None:
+    def __init__(self, name: str, shape: Shape = (), owner: Any = None, home: str = "") -> None:
         self.op, self.args, self.params, self.shape = None, (), (), shape
-        self.name, self.owner = name, owner
+        self.name, self._owner, self.home = name, owner, home  # owner: a weak reference, or None; home: its name
+
+    @property
+    def owner(self) -> Any:
+        """The program it belongs to; None for leaves that derivatives introduce, and where the program is gone."""
+        return None if self._owner is None else self._owner()
 
     def __reduce__(self) -> Any:
-        if self.owner is None:
-            return Variable, (self.name, self.shape)
-        return _variable_of, (self.owner, self.name)
+        owner = self.owner
+        return (Variable, (self.name, self.shape)) if owner is None else (_variable_of, (owner, self.name))
 
 
 def _variable_of(owner: Any, name: str) -> Variable:
@@ -318,6 +325,11 @@ class Comparison(Logic):
         """1.0 where the comparison holds, else 0.0."""
         return BUILDERS[self.op](self.lhs, self.rhs)
 
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or name in self.__slots__:
+            raise AttributeError(name)
+        return getattr(self.mask(), name)
+
     def __bool__(self) -> bool:
         raise UnsupportedError(
             f"the truth of {self!r} is not known before the model is solved: 'if', 'while', 'and', 'or', 'not' "
@@ -326,6 +338,7 @@ class Comparison(Logic):
         )
 
     __hash__ = object.__hash__
+    __eq__, __ne__ = Expr.__eq__, Expr.__ne__
     __array_ufunc__ = Expr.__array_ufunc__
     __array_function__ = Expr.__array_function__
 
@@ -340,7 +353,8 @@ def _through_mask(name: str) -> Any:
 for _name in ("add", "sub", "mul", "truediv", "pow", "matmul"):  # masks count: (x > 0) * y
     setattr(Comparison, f"__{_name}__", _through_mask(f"__{_name}__"))
     setattr(Comparison, f"__r{_name}__", _through_mask(f"__r{_name}__"))
-setattr(Comparison, "__neg__", _through_mask("__neg__"))  # noqa: B010
+for _name in ("__neg__", "__getitem__", "__len__", "__iter__"):
+    setattr(Comparison, _name, _through_mask(_name))
 
 # -- building nodes ----------------------------------------------------------------------------------------
 
@@ -348,7 +362,7 @@ setattr(Comparison, "__neg__", _through_mask("__neg__"))  # noqa: B010
 def constant(value: Any) -> Constant:
     """The constant node of a number or an array (copied, read-only)."""
     if type(value) is float and value != 0.0:
-        node = interning.find(interning.constants, value)
+        node = interning.constants.get(value)
         if node is not None:
             return node
     if type(value) is float:
@@ -372,12 +386,12 @@ def constant(value: Any) -> Constant:
         key = (value.shape, value.tobytes())
     else:
         key = Static(value)
-    node = interning.find(interning.constants, key)
+    node = interning.constants.get(key)
     if node is None:
         node = Constant.__new__(Constant)
         node.op, node.args, node.params = None, (), ()
         node.shape, node.value = value.shape, value
-        node = interning.keep(interning.constants, key, node)
+        node = interning.keep_constant(key, node)
     return node
 
 
@@ -420,12 +434,11 @@ def apply(op: Primitive, args: tuple[Expr, ...], params: tuple[Any, ...], shape:
     """The node of an operation: the one that exists already, or a new one."""
     # Of numbers only where it can be: such a tuple costs the garbage collector nothing.
     key = (id(op), *map(id, args), params) if params else (id(op), *map(id, args))
-    entry = interning.nodes.get(key)
-    node = None if entry is None else entry()
+    node = interning.nodes.get(key)
     if node is None:
         node = Operation.__new__(Operation)
         node.op, node.args, node.params, node.shape = op, args, params, shape
-        node = interning.keep(interning.nodes, key, node)  # another thread may have come first
+        node = interning.keep(key, node)  # another thread may have come first
     return node
 
 
@@ -438,60 +451,9 @@ def _operate(name: str, a: Any, b: Any) -> Any:
         raise
 
 
-def _compare(a: Expr, op: str, b: Any) -> Any:
+def _compare(a: Any, op: str, b: Any) -> Any:
     if b is None or isinstance(b, (str, bytes)):
         if op in ("==", "!="):
             return NotImplemented
         raise UnsupportedError(f"{describe(a)} {op} {b!r}: expected an expression or numbers on the right")
-    return Comparison(a, op, as_expr(b))
-
-
-# -- walking ------------------------------------------------------------------------------------------------
-
-
-def topological(roots: Iterable[Expr], stop: Any = (), definitions: Any = None) -> list[Expr]:
-    """All nodes below the roots, arguments before their users; nodes in ``stop`` are not entered.
-
-    ``definitions`` (a mapping from variables to expressions) lets the walk go through a variable into its
-    definition, which then comes before it.
-    """
-    order: list[Expr] = []
-    done: set[Expr] = set()
-    for root in roots:
-        stack = [root]
-        while stack:
-            node = stack[-1]
-            if node in done:
-                stack.pop()
-                continue
-            args = node.args
-            if not args:
-                if definitions and node in definitions:
-                    args = (definitions[node],)
-            elif stop and node in stop:
-                args = ()
-            waiting = [a for a in args if a not in done]
-            if waiting:
-                stack.extend(waiting[::-1])
-            else:
-                stack.pop()
-                done.add(node)
-                order.append(node)
-    return order
-
-
-def variables_of(roots: Sequence[Expr]) -> list[Variable]:
-    """The variables below the roots, each once, in order of first appearance."""
-    found: list[Variable] = []
-    seen: set[Expr] = set()
-    stack = list(reversed(roots))
-    while stack:
-        node = stack.pop()
-        if node in seen:
-            continue
-        seen.add(node)
-        if node.args:
-            stack.extend(node.args[::-1])
-        elif isinstance(node, Variable):
-            found.append(node)
-    return found
+    return Comparison(as_expr(a), op, as_expr(b))

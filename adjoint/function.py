@@ -109,6 +109,7 @@ class Function:
         method: Any = "auto",
         values: Mapping[str, Any] | None = None,
     ) -> None:
+        self._options = {"tol": tol, "max_iterations": max_iterations, "method": method, "values": values}
         names = [of] if isinstance(of, (str, Variable)) else list(of)
         self.of = [model[n] for n in names]
         self.scalar = isinstance(of, (str, Variable)) and not self.of[0].shape
@@ -118,11 +119,16 @@ class Function:
         self.sparse = bool(sparse)
         fixed = dict(values or {})
         key = (tuple(self.wrt), model.version, tol, max_iterations, str(method), _frozen(fixed))
-        if key not in model._shared:
-            options = make_options(tol, max_iterations)
-            model._shared[key] = Shared(plan, self.wrt, fixed, options, model._methods(method))
-        self._shared: Shared = model._shared[key]
+        shared = model._shared.get(key)  # held weakly there: it lives with the functions that use it
+        if shared is None:
+            shared = Shared(plan, self.wrt, fixed, make_options(tol, max_iterations), model._methods(method))
+            model._shared[key] = shared
+        self._shared: Shared = shared
         self._model: Equations = model
+
+    def __reduce__(self) -> Any:
+        of = self.of[0].name if self.scalar else [v.name for v in self.of]
+        return _rebuilt, (self._model, of, [v.name for v in self.wrt], self.sparse, self._options)
 
     # -- the vector
     @property
@@ -218,6 +224,10 @@ class Function:
         directions = unpack(self.wrt, direction.copy(), {})
         parts = totals.hvp(self._shared.state(vector), weights, directions, self.wrt)
         return np.concatenate([np.zeros(0), *(np.reshape(p, -1) for p in parts)])
+
+
+def _rebuilt(model: Any, of: Any, wrt: Any, sparse: bool, options: Mapping[str, Any]) -> Function:
+    return Function(model, of, wrt, sparse, **options)
 
 
 def as_vector(value: Any, size: int, what: str) -> np.ndarray:

@@ -1,48 +1,73 @@
 """The tables of all nodes, by content: building an expression twice gives the same object.
 
-The tables hold their nodes weakly: a node lives as long as something else uses it.
+The tables hold their nodes; what nothing else uses any more is dropped when Python collects all its garbage, when a
+table has doubled, and when constants take much memory. (Measured: weak references to the nodes would cost as much time
+as the nodes, most of it in the garbage collector.) Variables hold their program weakly, so that a node of a program
+that is gone is a node that nothing uses.
 """
 
 from __future__ import annotations
 
+import gc
+import sys
 from typing import Any
-from weakref import ref
 
-__all__ = ["constants", "find", "keep", "nodes"]
+__all__ = ["drop_unused", "keep", "keep_constant", "constants", "nodes"]
 
+nodes: dict[Any, Any] = {}
+constants: dict[Any, Any] = {}
 
-class Entry(ref):  # type: ignore[type-arg]
-    """A weak reference that knows its key."""
-
-    __slots__ = ("key", "table")
-    key: Any
-    table: dict[Any, Entry]
+SMALL = 100_000  # nodes up to which every full collection looks through them
+MANY_BYTES = 32_000_000  # bytes of new constants after which the tables are looked through
+_UNUSED = 3  # references to a node that only its table holds: the table's, the loop variable's, getrefcount's
 
 
-nodes: dict[Any, Entry] = {}
-constants: dict[Any, Entry] = {}
+class _Watch:
+    """Sizes of the tables when they were last looked through."""
+
+    limit = SMALL
+    seen = 0
+    new_bytes = 0
+    busy = False
 
 
-def _forget(entry: Entry) -> None:
-    if entry.table.get(entry.key) is entry:
-        del entry.table[entry.key]
+def keep(key: Any, node: Any) -> Any:
+    """The node of a key: the one that came first, whatever other threads do."""
+    node = nodes.setdefault(key, node)
+    if len(nodes) > _Watch.limit:
+        drop_unused()
+    return node
 
 
-def find(table: dict[Any, Entry], key: Any) -> Any:
-    """The node of a key, or None."""
-    entry = table.get(key)
-    return None if entry is None else entry()
+def keep_constant(key: Any, node: Any) -> Any:
+    """The constant of a key."""
+    node = constants.setdefault(key, node)
+    _Watch.new_bytes += node.value.nbytes
+    if _Watch.new_bytes > MANY_BYTES:
+        drop_unused()
+    return node
 
 
-def keep(table: dict[Any, Entry], key: Any, node: Any) -> Any:
-    """The node of a key: the one that came first."""
-    entry = Entry(node, _forget)
-    entry.key, entry.table = key, table
-    while True:
-        first = table.setdefault(key, entry)  # one step, whatever other threads do
-        if first is entry:
-            return node
-        known = first()
-        if known is not None:
-            return known
-        _forget(first)  # dead, and not yet removed
+def drop_unused() -> None:
+    """Forget the nodes that nothing else uses."""
+    if _Watch.busy:
+        return  # a collection in the middle of it
+    _Watch.busy = True
+    for table in (nodes, constants):
+        entries = list(table.items())
+        while entries:  # users before their arguments, as a user keeps its arguments alive
+            key, node = entries.pop()
+            if sys.getrefcount(node) <= _UNUSED:
+                del table[key]
+    _Watch.limit = max(SMALL, 2 * len(nodes))
+    _Watch.new_bytes, _Watch.busy = 0, False
+
+
+def _at_collection(phase: str, info: dict[str, int]) -> None:
+    if phase == "start" and info["generation"] == 2:
+        if len(nodes) <= SMALL or len(nodes) < 1.1 * _Watch.seen:  # not in the middle of building something large
+            drop_unused()
+        _Watch.seen = len(nodes)
+
+
+gc.callbacks.append(_at_collection)

@@ -20,12 +20,13 @@ from .blocks import Cycle, Matrices, Values, unpack
 from .derivatives import jvp, vjp
 from .equations import Equation, number
 from .errors import KinkWarning, ModelError, NameLookupError, ShapeError, SingularError, closest
-from .expr import Constant, Expr, Variable, variables_of
+from .expr import Constant, Expr, Variable
 from .linear import SingularMatrix
 from .plan import Plan
 from .primitives.elementwise import zeros
 from .solve import State, locate
 from .sparsity import flat_values, jacobian_map
+from .walk import variables_of
 
 __all__ = ["Lagrangian", "SecondOrder", "multipliers", "require_derivatives", "tangents"]
 
@@ -235,6 +236,9 @@ class Lagrangian:
         self.inputs = list(plan.inputs)
         self.lam = {e: Variable(f"λ({e.name})", e.shape) for e in self.equations}
         self._functions: dict[str, Any] = {}
+
+    def __reduce__(self) -> Any:
+        return Lagrangian, (self.plan, {v.name: w for v, w in self.weights.items()})
 
     def _point(self, z: Any, lam: Any, x: Any) -> tuple[Values, Values]:
         model = self.plan.model

@@ -10,8 +10,9 @@ from .analysis import Analysis, BlockInfo, analyze
 from .backends import get_backend
 from .blocks import Cycle, Run
 from .equations import Equation, Equations
-from .expr import Expr, Variable, topological, variables_of
+from .expr import Expr, Variable
 from .primitive import PRIMITIVES
+from .walk import topological, variables_of
 
 __all__ = ["Plan"]
 
@@ -33,7 +34,7 @@ class Plan:
         linear_solver: str = "auto",
     ) -> None:
         self.model = model
-        self.given = tuple(given)
+        self.given, self.linear_solver = tuple(given), linear_solver
         self.analysis: Analysis = analyze(model, self.given)
         self.backend = get_backend(backend)
         self.inputs: list[Variable] = [*model.inputs, *self.given]
@@ -49,6 +50,9 @@ class Plan:
         self._reach: dict[Any, frozenset[Variable] | None] = {}
         self._kinks: Any = None
         self.functions: dict[Any, Any] = {}  # compiled functions of the whole program, by key
+
+    def __reduce__(self) -> Any:
+        return Plan, (self.model, self.given, self.backend.name, self.linear_solver)
 
     def info(self, block: Run | Cycle) -> list[BlockInfo]:
         """The structural blocks behind a block of the plan."""

@@ -13,10 +13,11 @@ import numpy as np
 
 from .equations import number
 from .errors import ModelError, NameLookupError, closest
-from .expr import Comparison, Constant, Expr, Variable, as_expr, describe, variables_of
+from .expr import Comparison, Constant, Expr, Variable, as_expr, describe
 from .optimize import solve_problem
 from .primitive import Shape
 from .program import Program
+from .walk import variables_of
 
 __all__ = ["Constraint", "Problem", "between"]
 
@@ -145,6 +146,24 @@ class Problem:
                 label = f"{base} ({k})"
             self.constraints[label] = c
             self.constrained[label] = self._output(c.expr, label)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {
+            "program": self.program,
+            "maximize": self.maximize,
+            "objective": self.objective.name,
+            "bounds": {v.name: pair for v, pair in self.bounds.items()},
+            "constraints": {k: (c.lower, c.upper, c.text) for k, c in self.constraints.items()},
+            "constrained": {k: v.name for k, v in self.constrained.items()},
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.program, self.maximize = state["program"], state["maximize"]
+        self.objective = self.program[state["objective"]]
+        self.bounds = {self.program[n]: pair for n, pair in state["bounds"].items()}
+        self.variables = list(self.bounds)
+        self.constrained = {k: self.program[n] for k, n in state["constrained"].items()}
+        self.constraints = {k: Constraint(self.constrained[k], *c) for k, c in state["constraints"].items()}
 
     def _output(self, item: Any, what: str) -> Variable:
         """The variable that holds an expression: itself, or a new equation of the extended program."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+from weakref import WeakValueDictionary
 
 import networkx as nx
 
@@ -49,7 +50,7 @@ class Program(Equations):
         super().__init__(name)
         self.backend, self.linear_solver = backend, linear_solver
         self._plans: dict[Any, tuple[int, Plan]] = {}
-        self._shared: dict[Any, Shared] = {}
+        self._shared: WeakValueDictionary[Any, Shared] = WeakValueDictionary()
 
     def __getstate__(self) -> dict[str, Any]:
         return {**super().__getstate__(), "backend": self.backend, "linear_solver": self.linear_solver}
@@ -57,7 +58,7 @@ class Program(Equations):
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
         self.backend, self.linear_solver = state["backend"], state["linear_solver"]
-        self._plans, self._shared = {}, {}
+        self._plans, self._shared = {}, WeakValueDictionary()
 
     def __repr__(self) -> str:
         return (
@@ -104,8 +105,8 @@ class Program(Equations):
                     leaves[node] = m.unknown(str(node), data.get("guess"), data.get("shape"))
             elif predecessors:
                 raise ModelError(
-                    f"node {node!r} has predecessors {predecessors} but no f=: an equation needs f= and args=, an input "
-                    "has no edges into it"
+                    f"node {node!r} has predecessors {predecessors} but no f=: an equation needs f= and args=, "
+                    "an input has no edges into it"
                 )
             else:
                 leaves[node] = m.input(str(node), data.get("value"), data.get("shape"))
@@ -233,6 +234,8 @@ class Program(Equations):
         from_names = {}
         for name in start:
             v = self.variables.get(name)
+            if v is None and isinstance(start, Solution):
+                continue  # of a program with more variables, such as a problem's
             if v is None:
                 raise NameLookupError(closest(name, self.variables, "variable"))
             from_names[v] = _start_value(start[name], v)

@@ -6,8 +6,9 @@ import copyreg
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from .expr import Constant, Expr, Operation, Variable, apply, constant, topological
+from .expr import Constant, Expr, Operation, Variable, apply, constant
 from .primitive import PRIMITIVES
+from .walk import topological
 
 __all__ = ["flatten", "restore", "substitute"]
 

@@ -193,11 +193,10 @@ class Solution(Mapping):  # type: ignore[type-arg]
 
     def jvp(self, tangents: Mapping[str, Any], of: Any = None) -> dict[str, Any]:
         """Tangents of variables from tangents of inputs (inputs not named do not move)."""
-        out = totals.jvp(self._state, self._directions(tangents))
-        if of is None:
-            return {v.name: _out(t) for v, t in out.items()}
-        names = [of] if isinstance(of, (str, Variable)) else of
-        return {v.name: _out(out[v]) for v in map(self._variable, names)}
+        names = None if of is None else [of] if isinstance(of, (str, Variable)) else list(of)
+        wanted = None if names is None else [self._variable(n) for n in names]
+        out = totals.jvp(self._state, self._directions(tangents), wanted)
+        return {v.name: _out(t) for v, t in out.items()}
 
     def jacobian(self, of: Any, wrt: Any = None, mode: str = "auto", sparse: bool = False) -> Any:
         """d(of)/d(wrt).
@@ -219,6 +218,8 @@ class Solution(Mapping):  # type: ignore[type-arg]
             raise ModelError(f"jacobian() takes a name or a list of names, got {of!r:.60}")
         rows = [self._variable(n) for n in ([of] if isinstance(of, (str, Variable)) else of)]
         cols = self._wrt(wrt)
+        if not rows or not cols:
+            return {}
         matrix = totals.jacobian(self._state, rows, cols, mode)
         out = _blocks(matrix, rows, cols, sparse)
         if isinstance(of, (str, Variable)) and isinstance(wrt, (str, Variable)):

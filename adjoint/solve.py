@@ -20,9 +20,10 @@ from .errors import (
     Status,
     closest,
 )
-from .expr import describe, variables_of
+from .expr import describe
 from .nonlinear import METHODS, Options, is_singular_at
 from .plan import Plan
+from .walk import variables_of
 
 __all__ = ["BlockReport", "State", "forward", "input_values"]
 
@@ -237,7 +238,7 @@ def _solve_cycle(
             outcome.iterations,
             outcome.scaled,
             outcome.method or method,
-            outcome.history,
+            tuple(outcome.history) if isinstance(outcome.history, list) else outcome.history,
         )
     )
 

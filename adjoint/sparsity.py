@@ -17,10 +17,11 @@ import scipy.sparse as sp
 
 from .derivatives import active_nodes, pull, push, vjp
 from .errors import AdjointError
-from .expr import Constant, Expr, as_expr, constant, topological
+from .expr import Constant, Expr, as_expr, constant
 from .primitives.elementwise import zeros
 from .primitives.indexing import concatenate, ravel
 from .terms import Index, Term, compose, gather, merged
+from .walk import topological
 
 __all__ = ["SparseMap", "TooDenseError", "jacobian_map"]
 

@@ -14,13 +14,15 @@ import numpy as np
 import scipy.sparse as sp
 
 from .blocks import Cycle, Values, stack_columns, stack_rows, to_dense
+from .derivatives import vjp as expression_vjp
 from .errors import DerivativeError
-from .expr import Variable, variables_of
+from .expr import Variable, constant
 from .lagrangian import SecondOrder, multipliers, require_derivatives, tangents
 from .linear import make_solver
 from .plan import Plan
 from .solve import State
 from .sparsity import DENSE_SIZE, TooDenseError, flat_values, jacobian_map
+from .walk import variables_of
 
 __all__ = ["all_multipliers", "gradient", "hessian", "hvp", "jacobian", "jvp", "vjp"]
 
@@ -32,6 +34,7 @@ def all_multipliers(state: State, seeds: Values) -> dict[str, Any]:
     out = _by_name(state, lam)
     for v in state.plan.inputs:
         out[v.name] = cot[v] if v in cot else np.zeros(v.shape)[()]
+    defined(state, "the multiplier of", out.items())
     return out
 
 
@@ -50,37 +53,45 @@ def gradient(state: State, seeds: Values, wrt: Sequence[Variable]) -> list[Any]:
     reach = state.plan.reach(frozenset(wrt))
     _, cot = multipliers(state, seeds, reach)
     parts = [cot[v] if v in cot else np.zeros(v.shape)[()] for v in wrt]
-    for v, part in zip(wrt, parts, strict=True):
-        if np.isnan(part).any():
-            raise _undefined(state, seeds, v)
+    defined(state, "the derivative with respect to", ((v.name, p) for v, p in zip(wrt, parts, strict=True)))
     return parts
 
 
 vjp = gradient
 
 
-def _undefined(state: State, seeds: Values, wrt: Variable) -> DerivativeError:
-    """Name the equations through which a derivative becomes NaN: λ is a number, the share of a variable is not."""
-    lam, cot = multipliers(state, seeds)
-    named = _by_name(state, lam)
-    bad = {v for v, c in {**cot, **lam}.items() if np.isnan(c).any()}
-    found = [
-        e.name
-        for e, inside in state.plan.analysis.incidence.items()
-        if not np.isnan(named[e.name]).any() and any(v in bad for v in inside)
-    ]
-    where = f"equation {', '.join(map(repr, found[:6]))}" if found else "an equation"
+def undefined(state: State, what: str) -> DerivativeError:
+    """A derivative that is nan: name the equations whose own derivatives are not finite at this point."""
+    found = []
+    for e, inside in state.plan.analysis.incidence.items():
+        parts = expression_vjp([e.expr], [constant(np.ones(e.shape))], e.variables)
+        inputs = variables_of(parts)
+        with np.errstate(all="ignore"):
+            values = state.plan.backend.compile(inputs, parts)(*[state.values[v] for v in inputs])
+        if inside and not all(np.isfinite(p).all() for p in values):
+            found.append(e.name)
+    where = f"the derivative of equation {', '.join(map(repr, found[:6]))}" if found else "a derivative on the way"
     return DerivativeError(
-        f"the derivative with respect to {wrt.name!r} is nan, not defined here: {where} has a derivative of the form "
-        "0/0 or inf·0 at this point (sqrt or a power at 0), or comes from a black box that gives nan"
+        f"{what} is nan: it is not defined here, as {where} is not finite at this point (sqrt or a power at 0, or a "
+        "black box that gives nan), and meets a zero"
     )
 
 
-def jvp(state: State, directions: Values) -> Values:
-    """Tangents of all variables (zeros where nothing depends on the directions)."""
+def defined(state: State, what: str, parts: Any) -> None:
+    """Refuse derivatives that are nan (of the form 0/0 or inf·0); infinite ones may be given."""
+    for name, part in parts:
+        data = part.data if sp.issparse(part) else part
+        if np.isnan(data).any():
+            raise undefined(state, f"{what} {name!r}")
+
+
+def jvp(state: State, directions: Values, of: Sequence[Variable] | None = None) -> Values:
+    """Tangents of variables, by default all (zeros where nothing depends on the directions)."""
     require_derivatives(state)
     out = tangents(state, directions)
-    return {v: out[v] if v in out else np.zeros(v.shape)[()] for v in state.values}
+    wanted = state.values if of is None else of
+    defined(state, "the tangent of", ((v.name, out[v]) for v in wanted if v in out))
+    return {v: out[v] if v in out else np.zeros(v.shape)[()] for v in wanted}
 
 
 def _second_order(state: State, names: frozenset[str]) -> SecondOrder:
@@ -107,7 +118,9 @@ def hvp(state: State, seeds: Values, directions: Values, wrt: Sequence[Variable]
     with np.errstate(all="ignore"):
         cot = second.product(state.values, lam, tan)
     _, out = multipliers(state, cot, state.plan.reach(frozenset(wrt)))
-    return [out[v] if v in out else np.zeros(v.shape)[()] for v in wrt]
+    parts = [out[v] if v in out else np.zeros(v.shape)[()] for v in wrt]
+    defined(state, "the second derivative by", ((v.name, p) for v, p in zip(wrt, parts, strict=True)))
+    return parts
 
 
 def _eye(n: int, form: str) -> Any:
@@ -142,7 +155,9 @@ def hessian(state: State, seeds: Values, wrt: Sequence[Variable]) -> Any:
         return sp.csr_array((n, n))
     columns = tangents(state, _identity(wrt), many=True)
     z = stack_rows([columns[v] if v in columns else _zeros(v.size, n) for v in leaves])
-    out = z.T @ (matrix @ z)
+    with np.errstate(all="ignore"):
+        out = z.T @ (matrix @ z)
+    defined(state, "the Hessian by", [(", ".join(v.name for v in wrt), out)])
     return 0.5 * (out + out.T)
 
 
@@ -161,6 +176,18 @@ def _hessian_by_products(state: State, seeds: Values, wrt: Sequence[Variable], n
 def jacobian(state: State, of: Sequence[Variable], wrt: Sequence[Variable], mode: str = "auto") -> Any:
     """d(of)/d(wrt) as one matrix, rows by element of ``of``, columns by element of ``wrt`` (dense or sparse)."""
     require_derivatives(state)
+    matrix = _jacobian(state, of, wrt, mode)
+    if np.isnan(matrix.data if sp.issparse(matrix) else matrix).any():
+        for v in of:  # the rows one by one: the gradient says which are not defined, and why
+            for k in range(v.size):
+                unit = np.zeros(v.size)
+                unit[k] = 1.0
+                gradient(state, {v: unit.reshape(v.shape)[()]}, wrt)
+        matrix = _jacobian(state, of, wrt, "forward")
+    return matrix
+
+
+def _jacobian(state: State, of: Sequence[Variable], wrt: Sequence[Variable], mode: str) -> Any:
     n_out, n_in = sum(v.size for v in of), sum(v.size for v in wrt)
     if mode == "auto" and n_out > 1:
         small = SmallTotals.of(state.plan, tuple(of))

@@ -31,6 +31,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("guard",),
     ("primitive",),
     ("expr",),
+    ("walk",),
     ("rebuild",),
     ("primitives",),
     ("derivatives", "terms"),

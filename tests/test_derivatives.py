@@ -10,7 +10,8 @@ import pytest
 
 from adjoint.backends import get_backend
 from adjoint.derivatives import active_nodes, jvp, vjp
-from adjoint.expr import Expr, Variable, as_expr, constant, topological, variables_of
+from adjoint.expr import Expr, Variable, as_expr, constant
+from adjoint.walk import topological, variables_of
 
 
 def evaluate(outputs: Sequence[Expr], values: Mapping[Variable, Any]) -> list[Any]:

@@ -332,6 +332,17 @@ def test_a_program_can_include_itself_under_a_prefix() -> None:
     assert (sol["r"], sol["copy.r"]) == pytest.approx((2.0, 5.0))
 
 
+def test_a_traced_function_is_included(m: adj.Program) -> None:
+    def product(a: float, b: float) -> tuple[float, float]:
+        c = a * b
+        return c, c + 1
+
+    part = adj.trace(product, 2.0, 3.0)
+    included = m.include(part, prefix="p.", bind={"a": m.input("q", 5.0)})
+    sol = m.solve()
+    assert [sol[included[name].name] for name in part.outputs] == [15.0, 16.0]
+
+
 def test_externals_and_large_arrays_are_included(m: adj.Program) -> None:
     part = adj.Program("part")
     v = part.input("v", np.arange(100.0))

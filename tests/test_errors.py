@@ -72,7 +72,7 @@ def other() -> adj.Program:
     return m
 
 
-# -- names ----------------------------------------------------------------------------------------------------
+# -- names ---------------------------------------------------------------------------------------------------
 case("input twice", ModelError, "'temperature' | already | unique", lambda m: m.input("temperature", 2.0))
 case("unknown twice", ModelError, "'pressure' | already", lambda m: m.unknown("pressure"))
 case("variable named as an equation", ModelError, "equation | 'balance' | already",
@@ -104,7 +104,7 @@ def _cycle(**options: Any) -> adj.Program:
     return m
 
 
-# -- values ---------------------------------------------------------------------------------------------------
+# -- values --------------------------------------------------------------------------------------------------
 case("default is NaN", ModelError, "'n' | NaN | finite", lambda m: m.input("n", np.nan))
 case("default is infinite", ModelError, "'n' | infinite", lambda m: m.input("n", [1.0, np.inf]))
 case("default is a word", ModelError, "'n' | number | five", lambda m: m.input("n", "five"))
@@ -113,10 +113,11 @@ case("default is a complex array", ModelError, "'n' | 2.j", lambda m: m.input("n
 case("default is ragged", ModelError, "'n' | array", lambda m: m.input("n", [[1.0], [1.0, 2.0]]))
 case("default is an expression", ModelError, "'n' | number", lambda m: m.input("n", m["a"]))
 case("default does not fit its shape", ShapeError, "'n' | (2,) | (3,)",
-     lambda m: m.input("n", [1.0, 2.0], shape=(3)))
-case("shape is negative", ShapeError, "'n' | negative", lambda m: m.input("n", shape=(-1)))
+     lambda m: m.input("n", [1.0, 2.0], shape=(3,)))
+case("shape is negative", ShapeError, "'n' | negative", lambda m: m.input("n", shape=(-1,)))
 case("shape is a word", ShapeError, "'n' | whole numbers | three", lambda m: m.unknown("n", shape="three"))
-case("shape is not whole", ShapeError, "'n' | whole numbers | 2.5", lambda m: m.unknown("n", shape=(2.5)))
+case("shape is not whole", ShapeError, "'n' | whole numbers | 2.5",
+     lambda m: m.unknown("n", shape=(2.5,)))
 case("guess is NaN", ModelError, "guess | 'n' | NaN", lambda m: m.unknown("n", guess=np.nan))
 case("guess does not fit its shape", ShapeError, "'n' | (2,) | (3,)",
      lambda m: m.unknown("n", guess=[1.0, 2.0], shape=3))
@@ -147,7 +148,7 @@ def _missing(m: adj.Program) -> None:
 
 case("no value", ModelError, "'w' | no value | default", _missing)
 
-# -- equations ------------------------------------------------------------------------------------------------
+# -- equations -----------------------------------------------------------------------------------------------
 case("define an input", ModelError, "'temperature' | input | given",
      lambda m: m.define(m["temperature"], 2.0 * m["a"]))
 case("define twice", ModelError, "'a' | already | 0.5 * b + temperature",
@@ -180,7 +181,7 @@ case("constrain constants", ModelError, "'idle' | no variable",
 case("sides do not fit", ShapeError, "(3,) | (2, 2) | load",
      lambda m: m.constrain(m["load"] == m["matrix"][:, :2]))
 
-# -- expressions ----------------------------------------------------------------------------------------------
+# -- expressions ---------------------------------------------------------------------------------------------
 case("if expression", UnsupportedError, "a | np.where", lambda m: 1.0 if m["a"] else 2.0)
 case("if comparison", UnsupportedError, "a > 2 | np.where", lambda m: 1.0 if m["a"] > 2.0 else 2.0)
 case("not", UnsupportedError, "a > 2 | np.where", lambda m: not m["a"] > 2.0)
@@ -257,7 +258,7 @@ case("segments do not fit", ShapeError, "(3,) | (2,)", lambda m: adj.segment_sum
 case("segment out of range", ShapeError, "2", lambda m: adj.segment_sum(m["load"], [0, 1, 2], 2))
 
 
-# -- structure ------------------------------------------------------------------------------------------------
+# -- structure -----------------------------------------------------------------------------------------------
 def _overdetermined(m: adj.Program) -> None:
     m = adj.Program("over")
     x, y, z = m.input("x", 1.0), m.unknown("y"), m.unknown("z")
@@ -323,7 +324,7 @@ case("structure of function()", StructureError, "part0_a",
      lambda m: _several_parts().function("ok", wrt=["x"]))
 
 
-# -- numbers --------------------------------------------------------------------------------------------------
+# -- numbers -------------------------------------------------------------------------------------------------
 def _singular(m: adj.Program) -> None:
     m = adj.Program("twins")
     x, a, b = m.input("x", 1.0), m.unknown("first"), m.unknown("other")
@@ -429,7 +430,7 @@ def _homotopy() -> None:
     m.solve(x=-1.0, homotopy={"x": 1.0})
 
 
-# -- black boxes ----------------------------------------------------------------------------------------------
+# -- black boxes ---------------------------------------------------------------------------------------------
 def _boxed(m: adj.Program, fun: Any, jac: Any = None, shape: Any = ()) -> adj.Solution:
     m = adj.Program("boxed")
     y = m.external("drag", fun, inputs=[m.input("speed", 2.0)], shape=shape, jac=jac)
@@ -464,7 +465,7 @@ case("external named twice", ModelError, "'f' | already", lambda m: m.external("
 case("external inputs are one name", ModelError, "'drag' | inputs | list",
      lambda m: m.external("drag", abs, "load"))
 case("external with a bad shape", ShapeError, "'drag' | negative",
-     lambda m: m.external("drag", abs, ["a"], shape=(-1)))
+     lambda m: m.external("drag", abs, ["a"], shape=(-1,)))
 case("external Jacobian has another shape", ShapeError, "'drag' | (2, 2) | Jacobian",
      lambda m: _boxed(m, _square, lambda v: np.ones((2, 2))).gradient("f"))
 case("external Jacobian raises", EvaluationError, "'drag' | Jacobian",
@@ -483,7 +484,7 @@ def _undefined_slope() -> None:
     m.solve().gradient("root")
 
 
-# -- derivatives ----------------------------------------------------------------------------------------------
+# -- derivatives ---------------------------------------------------------------------------------------------
 case("derivative of the form 0/0", DerivativeError, "'root' | 'x'", lambda m: _undefined_slope())
 case("gradient of a vector", ShapeError, "'stress' | (3,) | weights | jacobian",
      lambda m: m.solve().gradient("stress"))
@@ -538,7 +539,7 @@ case("word in the Lagrangian", AdjointError, "'a' | one",
      lambda m: m.lagrangian("f").grad_z({"a": "one"}, {}))
 
 
-# -- programs in programs ---------------------------------------------------------------------------------------
+# -- programs in programs ------------------------------------------------------------------------------------
 def _clash() -> adj.Program:
     """Its first variables are new to ``model()``, its last one is not."""
     m = adj.Program("clash")
@@ -599,7 +600,7 @@ case("value of a node is NaN", ModelError, "'x' | NaN",
      lambda m: adj.Program.from_graph(graph(("x", {"value": np.nan}))))
 
 
-# -- traces -----------------------------------------------------------------------------------------------------
+# -- traces --------------------------------------------------------------------------------------------------
 def _branch(x: Any) -> Any:
     y = x + 1.0
     if y > 2.0:
@@ -631,7 +632,7 @@ def _pair(x: Any) -> Any:
     return x + 1.0, x * 2.0
 
 
-# -- problems -----------------------------------------------------------------------------------------------------
+# -- problems ------------------------------------------------------------------------------------------------
 def problem(m: adj.Program, **more: Any) -> adj.Problem:
     arguments: dict[str, Any] = {"minimize": "f", "over": ["temperature"], **more}
     return adj.Problem(m, **{k: v for k, v in arguments.items() if v is not None})
@@ -719,7 +720,7 @@ def _bad_start() -> adj.Problem:
     return adj.Problem(m, minimize="f", over=["x"])
 
 
-# -- functions of a vector ----------------------------------------------------------------------------------------
+# -- functions of a vector -----------------------------------------------------------------------------------
 case("function of an unknown name", NameLookupError, "'presure' | 'pressure'",
      lambda m: m.function("presure"))
 case("function of an unknown input", NameLookupError, "'temperature'",
@@ -751,7 +752,7 @@ case("pack a wrong shape", ShapeError, "'load' | (2,) | (3,)",
 case("unpack a wrong length", ShapeError, "(2,) | 10", lambda m: m.function("f").unpack(np.ones(2)))
 
 
-# -- the law --------------------------------------------------------------------------------------------------
+# -- the law -------------------------------------------------------------------------------------------------
 
 
 def facts(m: adj.Program) -> Any:
@@ -834,7 +835,7 @@ def test_errors_are_pickled(name: str) -> None:
         assert repr(getattr(copy, field)) == repr(getattr(raised.value, field))
 
 
-# -- what exceptions carry --------------------------------------------------------------------------------------
+# -- what exceptions carry -----------------------------------------------------------------------------------
 
 
 def test_parts_of_a_bad_structure() -> None:

@@ -19,8 +19,9 @@ import scipy.sparse as sp
 
 import adjoint as adj
 from adjoint.describe import describe
-from adjoint.expr import as_expr, constant, topological, variables_of
+from adjoint.expr import as_expr, constant
 from adjoint.rebuild import substitute
+from adjoint.walk import topological, variables_of
 
 
 @pytest.fixture
@@ -396,6 +397,34 @@ def test_a_matrix_of_expressions_filled_by_hand(m: adj.Program) -> None:
     np.testing.assert_array_equal(value_of(stiffness, m), [[2.0, 0.0], [0.0, 4.0]])
 
 
+def test_functions_of_object_arrays_work_on_their_elements(m: adj.Program) -> None:
+    x = m.input("x", 2.0)
+    a = np.array([x, 2 * x])
+    np.testing.assert_allclose(value_of(np.exp(a), m), np.exp([2.0, 4.0]))
+    np.testing.assert_allclose(value_of(np.sqrt([x, 1.0 + x]), m), np.sqrt([2.0, 3.0]))
+
+
+@pytest.mark.parametrize(
+    ("use", "expected"),
+    [
+        (lambda x: np.ones((2, 3)).dot(x), [7.0, 7.0]),
+        (lambda x: np.ones(3).dot(x), 7.0),
+        (lambda x: np.full(2, x[1]), [2.0, 2.0]),
+        (lambda x: np.asarray(x) * 2.0, [2.0, 4.0, 8.0]),
+        (lambda x: np.array([1.0, 2.0, 3.0]) * np.asarray(x), [1.0, 4.0, 12.0]),
+    ],
+)
+def test_what_numpy_converts_without_asking_is_right_or_refused(m: adj.Program, use: Any, expected: Any) -> None:
+    """Methods of plain arrays do not ask an argument: what comes out is never nonsense."""
+    x = m.input("x", [1.0, 2.0, 4.0])
+    try:
+        ours = as_expr(use(x))
+    except (adj.AdjointError, TypeError):
+        return
+    assert ours.shape == np.shape(expected)
+    np.testing.assert_array_equal(value_of(ours, m), expected)
+
+
 def test_what_numpy_has_and_expressions_do_not_is_named(m: adj.Program) -> None:
     x = m.input("x", np.ones(3))
     for use, name in (
@@ -482,6 +511,26 @@ def test_masks_are_zeros_and_ones(m: adj.Program) -> None:
     ):
         np.testing.assert_array_equal(value_of(as_expr(ours), m), np.asarray(theirs, dtype=float))
     np.testing.assert_array_equal(value_of((x > 0) * x, m), [0.0, 0.0, 1.0, 2.0])
+
+
+def test_masks_are_compared_indexed_and_summed_as_arrays(m: adj.Program) -> None:
+    v = np.array([-1.0, 0.0, 1.0, 2.0])
+    x = m.input("x", v)
+    a, b = x > 0, x < 2
+    for ours, theirs in (
+        (np.where(a == b, 1.0, 0.0), (v > 0) == (v < 2)),
+        (np.where(a != b, 1.0, 0.0), (v > 0) != (v < 2)),
+        (a[1:], (v > 0)[1:]),
+        (a.sum(), 2.0),
+        (np.mean(a), 0.5),
+        (np.where(a[::-1], x, 0.0), np.where((v > 0)[::-1], v, 0.0)),
+        (-a, -(v > 0).astype(float)),
+        (1 - a, 1.0 - (v > 0)),
+        (a + b, (v > 0) * 1.0 + (v < 2)),
+    ):
+        np.testing.assert_array_equal(value_of(as_expr(ours), m), np.asarray(theirs, dtype=float))
+    assert a.shape == (4,)
+    assert len(a) == 4
 
 
 # -- describe ----------------------------------------------------------------------------------------------

@@ -122,6 +122,7 @@ def test_a_solution_has_nothing_to_assign(sol: adj.Solution) -> None:
         sol["f"] = 1.0  # type: ignore[index]
     sol.blocks.clear()
     assert sol.blocks
+    assert all(isinstance(b.history, tuple) for b in sol.blocks)
 
 
 def test_solutions_of_one_program_are_independent() -> None:

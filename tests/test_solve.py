@@ -141,6 +141,24 @@ def test_iterates_stay_inside_the_bounds(method: str, lower: float) -> None:
     assert max(watched.seen) <= 4.0
 
 
+@pytest.mark.parametrize("method", ["fixed-point", "aitken", "anderson", "broyden", "newton-krylov", "homotopy"])
+def test_iterates_of_methods_for_explicit_equations_stay_inside_the_bounds(method: str) -> None:
+    """Heron's iteration y = (y + 9/y)/2: the first step from 0.6 is 7.8, beyond the upper bound."""
+    seen: list[float] = []
+
+    def inverse(y: float) -> float:
+        seen.append(float(y))
+        return 9.0 / y
+
+    m = adj.Program()
+    y = m.unknown("y", guess=0.6, lower=0.5, upper=4.0)
+    e = m.external("e", inverse, inputs=[y], jac=lambda y: -9.0 / y**2)
+    m.define(y, 0.5 * (y + e))
+    assert m.solve(method=method)["y"] == pytest.approx(3.0)
+    assert min(seen) >= 0.5
+    assert max(seen) <= 4.0
+
+
 def test_bounds_choose_among_the_roots() -> None:
     for bounds, root in (({"lower": 0.0}, 3.0), ({"upper": 0.0}, -3.0), ({"guess": -1.0}, -3.0)):
         assert Watched(**bounds).m.solve()["y"] == pytest.approx(root)

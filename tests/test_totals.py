@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from typing import Any
 
@@ -293,12 +294,53 @@ def test_what_an_output_does_not_use_cannot_disturb_its_derivatives() -> None:
     assert calls["box"] == 0
 
 
-def test_a_derivative_that_is_not_a_number_is_refused_by_name() -> None:
+def kink_at_zero() -> adj.Program:
+    """f = √x · x at 0: its derivative is of the form ∞ · 0. g does not use the root."""
     m = adj.Program()
     x = m.input("x", 0.0)
-    m.define("f", m.define("h", np.sqrt(x)) * x)
-    with pytest.raises(adj.DerivativeError, match="'h'"):
-        m.solve().gradient("f")
+    h = m.define("h", np.sqrt(x))
+    m.define("f", h * x)
+    m.define("g", 2 * x)
+    return m
+
+
+DERIVATIVES: dict[str, Any] = {
+    "gradient": lambda m, s: s.gradient("f"),
+    "multipliers": lambda m, s: s.multipliers("f"),
+    "vjp": lambda m, s: s.vjp({"f": 1.0}),
+    "jvp": lambda m, s: s.jvp({"x": 1.0}, of="f"),
+    "jacobian": lambda m, s: s.jacobian("f", wrt="x"),
+    "jacobian of two": lambda m, s: s.jacobian(["f", "g"]),
+    "forward": lambda m, s: s.jacobian(["f", "g"], mode="forward"),
+    "reverse": lambda m, s: s.jacobian(["f", "g"], mode="reverse"),
+    "hvp": lambda m, s: s.hvp("f", {"x": 1.0}),
+    "hessian": lambda m, s: s.hessian("f"),
+    "check": lambda m, s: s.check_derivatives("f"),
+    "function jac": lambda m, s: m.function("f").jac([0.0]),
+    "functions jac": lambda m, s: m.function(["f", "g"]).jac([0.0]),
+    "function hess": lambda m, s: m.function("f").hess([0.0]),
+    "function hessp": lambda m, s: m.function("f").hessp([0.0], [1.0]),
+}
+
+
+@pytest.mark.parametrize("form", DERIVATIVES)
+def test_a_derivative_that_is_not_a_number_is_refused_by_name(form: str) -> None:
+    m = kink_at_zero()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(adj.DerivativeError, match="'h'") as info:
+            DERIVATIVES[form](m, m.solve())
+    assert "'g'" not in str(info.value)
+
+
+def test_an_infinite_derivative_is_given_and_disturbs_no_other() -> None:
+    m = kink_at_zero()
+    sol = m.solve()
+    assert sol.gradient("h") == {"x": np.inf}
+    assert sol.jvp({"x": 1.0}, of="g") == {"g": 2.0}
+    assert sol.hessian("g", wrt="x") == 0.0
+    for mode in ("auto", "forward", "reverse"):
+        assert sol.jacobian(["g", "h"], mode=mode) == {("g", "x"): 2.0, ("h", "x"): np.inf}
 
 
 def test_wrong_names_shapes_and_modes_are_told(sol: adj.Solution) -> None:

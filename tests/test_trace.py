@@ -75,6 +75,22 @@ def test_loops_bind_a_name_each_time() -> None:
     assert m.solve(a=9.0)["r_4"] == newton(9.0)
 
 
+def test_every_way_to_bind_a_name() -> None:
+    def f(x: Any) -> Any:
+        a, b = np.sin(x), np.cos(x)
+        (c, d), e = (a + b, a - b), a * b
+        if (g := c * d) is None:
+            return g
+        del c
+        for h in [e * 2, e * 3]:
+            last = h
+        return last + g
+
+    m = adj.trace(f, 1.0)
+    assert list(m.equations) == ["a", "b", "c", "d", "e", "g", "h", "h_2", "f"]
+    assert m.solve()["f"] == f(1.0)
+
+
 def test_a_value_under_two_names_is_one_equation() -> None:
     def f(x: Any) -> Any:
         a = np.sin(x)

@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from ..errors import ModelError
-from ..expr import Constant, Expr, Variable, topological
+from ..expr import Constant, Expr, Variable
 from ..primitive import Primitive
+from ..walk import topological
 from .base import Input, Output
 
 __all__ = ["NumpyBackend"]

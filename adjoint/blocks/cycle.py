@@ -12,11 +12,12 @@ from scipy.sparse import csgraph
 from ..analysis import BlockInfo, raise_structure
 from ..backends import Backend
 from ..equations import Equations
-from ..expr import Expr, Variable, variables_of
+from ..expr import Expr, Variable
 from ..linear import make_solver, refined_solve
 from ..rebuild import substitute
 from ..sparsity import SparseMap, TooDenseError, flat_values, jacobian_map
 from ..structure import Incidence, block_triangular_form, maximum_matching
+from ..walk import variables_of
 from .products import Products
 from .run import TOTAL_BUDGET
 from .values import Matrices, Values, add_columns, column, pack, stack_rows, to_dense, unpack, unstack

@@ -9,7 +9,8 @@ import numpy as np
 
 from ..backends import Backend
 from ..derivatives import forward_sweep, reverse_sweep
-from ..expr import Constant, Expr, Variable, variables_of
+from ..expr import Constant, Expr, Variable
+from ..walk import variables_of
 from .values import Values
 
 __all__ = ["Products"]

@@ -10,8 +10,9 @@ import numpy as np
 from ..analysis import BlockInfo
 from ..backends import Backend
 from ..equations import Equation
-from ..expr import Variable, variables_of
+from ..expr import Variable
 from ..sparsity import TooDenseError, flat_values, jacobian_map
+from ..walk import variables_of
 from .products import Products
 from .values import Matrices, Values, add_columns, column, stack_columns, stack_rows, to_dense, unstack
 

@@ -179,8 +179,8 @@ def subtract(a: Any, b: Any) -> Expr:
 
 def multiply(a: Any, b: Any) -> Expr:
     """a · b; a factor that is the constant zero makes the product structurally zero"""
-    if isspmatrix(a) or isspmatrix(b):  # the old classes, whose * is the matrix product
-        return BUILDERS["matmul"](a, b)
+    if not (isinstance(a, Expr) and isinstance(b, (Expr, float))) and (isspmatrix(a) or isspmatrix(b)):
+        return BUILDERS["matmul"](a, b)  # the old sparse classes, whose * is the matrix product
     a, b, shape = _pair("*", a, b)
     if isinstance(b, Constant):
         if isinstance(a, Constant):

@@ -214,6 +214,12 @@ def convolve(a: Any, v: Any, mode: str = "full") -> Expr:
     return out[start : start + {"full": n + k - 1, "same": n, "valid": n - k + 1}[mode]]
 
 
+def _astype(x: Any, dtype: Any) -> Expr:
+    if np.dtype(dtype) != np.float64:
+        raise unsupported(f"astype({dtype!r})")
+    return as_expr(x)
+
+
 def _logical(name: str) -> Any:
     ops = {"and": lambda a, b: a * b, "or": ew.maximum}
     return lambda a, b: ops[name](as_mask(a), as_mask(b))
@@ -349,6 +355,7 @@ METHODS.update(
         "swapaxes": swapaxes,
         "ravel": ravel,
         "flatten": ravel,
+        "astype": _astype,
         "copy": as_expr,
         "reshape": lambda x, *shape, order="C": reshape(x, shape[0] if len(shape) == 1 else shape, order),
         "transpose": lambda x, *axes: ix.transpose(x, None if not axes else axes[0] if len(axes) == 1 else axes),

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from ..analysis import element_incidence
-from ..expr import variables_of
 from ..program import Program
+from ..walk import variables_of
 
 __all__ = ["BlockMatrix", "DiagonalBlock", "block_matrix"]
 

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 import adjoint as adj
 from adjoint.backends import BACKENDS, get_backend, numpy_
-from adjoint.expr import Constant, Expr, Variable, topological
+from adjoint.expr import Constant, Expr, Variable
+from adjoint.walk import topological
 
 BACKEND = get_backend("numpy")
 SIDE = 48  # 48 × 48 elements: above the size from which arrays are overwritten

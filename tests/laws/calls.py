@@ -528,6 +528,7 @@ METHOD_CALLS: dict[str, list[Call]] = {
     "swapaxes": [lambda C: C.swapaxes(0, 1)],
     "ravel": [lambda A: A.ravel(), lambda A: A.ravel("C")],
     "flatten": [lambda A: A.flatten(), lambda A: A.flatten("C")],
+    "astype": [lambda A: A.astype(float)],
     "copy": [lambda A: A.copy()],
     "reshape": [
         lambda A: A.reshape(2, 6),

@@ -229,7 +229,7 @@ def complex_jacobian(fun: Callable[[Any], Any], at: Any) -> np.ndarray:
     return np.stack(columns, axis=1)
 
 
-# -- strategies -----------------------------------------------------------------------------------------------
+# -- strategies ----------------------------------------------------------------------------------------------
 
 eighths = st.integers(-8, 8).map(lambda k: k / 8.0)
 

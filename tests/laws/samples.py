@@ -143,7 +143,7 @@ def step(ufunc: Any, *at: float) -> Sample:
     return elementwise(ufunc, BETWEEN, kinks=tuple(kink([x], [0.0]) for x in at))
 
 
-# -- tables ------------------------------------------------------------------------------------------------------
+# -- tables --------------------------------------------------------------------------------------------------
 
 XP, FP = np.array([-2.0, -0.5, 1.0, 2.0]), np.array([1.0, -1.0, 2.0, 2.5])
 TABLE = (Static(XP), Static(FP))
@@ -159,7 +159,7 @@ def slope_reference(x: Any, xp: Static, fp: Static) -> Any:
     return np.where(np.isnan(x), np.nan, out)[()]
 
 
-# -- linear, bilinear, reductions, general --------------------------------------------------------------------------
+# -- linear, bilinear, reductions, general -------------------------------------------------------------------
 
 
 def arrays(reference: Any, *cases: Case, **more: Any) -> Sample:

@@ -35,7 +35,7 @@ from tests.laws.calls import (
 )
 from tests.laws.unusual_calls import UNUSUAL
 
-# -- the law --------------------------------------------------------------------------------------------------
+# -- the law -------------------------------------------------------------------------------------------------
 
 
 def flat(out: Any) -> list[Any]:
@@ -151,7 +151,7 @@ def test_operator(call: Call) -> None:
     check_call(call)
 
 
-# -- NaN and infinities ---------------------------------------------------------------------------------------
+# -- NaN and infinities --------------------------------------------------------------------------------------
 
 SPECIAL = np.array([np.nan, np.inf, -np.inf, 0.0, -0.0, 1.0, -1.0, 2.0, 1e308, 5e-324])
 PLAIN = [u for u in UFUNCS if u not in (np.matmul, np.vecdot) and "d->d" in u.types or "dd->d" in u.types]
@@ -175,7 +175,7 @@ def test_special_values(ufunc: Any) -> None:
     assert not wrong, "\n".join(wrong[:8])
 
 
-# -- indexing --------------------------------------------------------------------------------------------------
+# -- indexing ------------------------------------------------------------------------------------------------
 
 INDICES: list[tuple[str, Any]] = [
     ("x", 0),
@@ -332,7 +332,7 @@ def test_any_mask(data: st.DataObject) -> None:
     check_index(np.arange(np.prod(shape)).reshape(shape) * 1.0, mask)
 
 
-# -- what is not there, and calls that are wrong -----------------------------------------------------------------
+# -- what is not there, and calls that are wrong -------------------------------------------------------------
 
 
 @pytest.mark.parametrize("call", UNUSUAL, ids=lambda c: f"line{c.__code__.co_firstlineno}")

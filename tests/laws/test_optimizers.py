@@ -64,7 +64,7 @@ def solve(
         return None
 
 
-# -- problems -------------------------------------------------------------------------------------------------
+# -- problems ------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -193,7 +193,7 @@ def test_letter_case_does_not_matter(method: str) -> None:
     assert result.success
 
 
-# -- multipliers: the change of the optimal objective per unit added to the right-hand side ---------------------
+# -- multipliers: the change of the optimal objective per unit added to the right-hand side ------------------
 
 
 def plane(
@@ -289,7 +289,7 @@ def test_multipliers_of_arrays() -> None:
     np.testing.assert_allclose(result.multipliers["x"], [0.0, 0.0, -1.0], atol=1e-5)
 
 
-# -- what all methods share -------------------------------------------------------------------------------------
+# -- what all methods share ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("method", METHODS)

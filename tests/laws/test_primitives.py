@@ -21,9 +21,10 @@ from hypothesis import strategies as st
 import adjoint as adj
 from adjoint.backends import BACKENDS, numpy_
 from adjoint.derivatives import jvp, vjp
-from adjoint.expr import Constant, Expr, Variable, apply, as_expr, constant, topological
+from adjoint.expr import Constant, Expr, Variable, apply, as_expr, constant
 from adjoint.primitive import BUILDERS, PRIMITIVES, Primitive
 from adjoint.sparsity import flat_values, jacobian_map
+from adjoint.walk import topological
 from tests.laws.samples import SAMPLES, Case, Sample
 
 ROWS = sorted(PRIMITIVES)
@@ -126,7 +127,7 @@ def shifted(
     return out
 
 
-# -- the table ----------------------------------------------------------------------------------
+# -- the table -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ROWS)
@@ -154,7 +155,7 @@ def test_every_kink_has_a_sample(name: str) -> None:
     assert SAMPLES[name].kinks, f"add points at the kink of {name!r} to its sample, with the convention"
 
 
-# -- values ----------------------------------------------------------------------------------
+# -- values --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", KNOWN)
@@ -241,7 +242,7 @@ def test_builder(name: str) -> None:
         close(run([built], n.values)[0], expected, 1e-14, f"{name}: {case}")
 
 
-# -- first derivatives ----------------------------------------------------------------------------------
+# -- first derivatives ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", [n for n in KNOWN if SAMPLES[n].order])
@@ -358,7 +359,7 @@ def test_repeated_argument(name: str) -> None:
         close(map_.dense(entries), expected, 1e-13, f"{name}, jacobian: {case}")
 
 
-# -- second derivatives ----------------------------------------------------------------------------------
+# -- second derivatives --------------------------------------------------------------------------------------
 
 
 def gradient_of(n: Node) -> tuple[list[Expr], np.ndarray]:
@@ -420,7 +421,7 @@ def test_missing_derivatives_raise(name: str) -> None:
                 derive()
 
 
-# -- kinks ----------------------------------------------------------------------------------
+# -- kinks ---------------------------------------------------------------------------------------------------
 
 
 KINKED = [n for n in KNOWN if SAMPLES[n].kinks]
@@ -485,7 +486,7 @@ def test_relu_minus_relu_is_not_silently_flat() -> None:
     assert m.solve(x=1e-3).gradient("f")["x"] == 1.0
 
 
-# -- backends ----------------------------------------------------------------------------------
+# -- backends ------------------------------------------------------------------------------------------------
 
 
 def everything(name: str, n: Node) -> tuple[list[Any], dict[Variable, Any]]:

@@ -26,9 +26,7 @@ class Reference:
     """Derivatives at a point from NumPy and dense linear algebra."""
 
     gradient: np.ndarray
-    multipliers: (
-        np.ndarray
-    )  # of the equations as residuals: d objective per unit added to the right-hand side
+    multipliers: np.ndarray  # d objective per unit added to the right-hand side of each equation
     jacobian: np.ndarray  # d(unknowns)/d(inputs)
     residual: np.ndarray
     g_z: np.ndarray

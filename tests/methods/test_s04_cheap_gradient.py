@@ -13,7 +13,8 @@ import pytest
 
 import adjoint as adj
 from adjoint.derivatives import vjp
-from adjoint.expr import Expr, topological
+from adjoint.expr import Expr
+from adjoint.walk import topological
 
 
 def product(n: int) -> tuple[adj.Program, list[adj.Variable]]:

@@ -14,7 +14,7 @@ import pytest
 
 import adjoint as adj
 from adjoint.derivatives import vjp
-from adjoint.expr import topological
+from adjoint.walk import topological
 
 # -- a recurrent network of three steps ------------------------------------------------------------------
 

@@ -1,0 +1,58 @@
+"""Walking expression graphs, without recursion: graphs can be deeper than Python's stack."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from .expr import Expr, Variable
+
+__all__ = ["topological", "variables_of"]
+
+
+def topological(roots: Iterable[Expr], stop: Any = (), definitions: Any = None) -> list[Expr]:
+    """All nodes below the roots, arguments before their users; nodes in ``stop`` are not entered.
+
+    ``definitions`` (a mapping from variables to expressions) lets the walk go through a variable into its
+    definition, which then comes before it.
+    """
+    order: list[Expr] = []
+    done: set[Expr] = set()
+    for root in roots:
+        stack = [root]
+        while stack:
+            node = stack[-1]
+            if node in done:
+                stack.pop()
+                continue
+            args = node.args
+            if not args:
+                if definitions and node in definitions:
+                    args = (definitions[node],)
+            elif stop and node in stop:
+                args = ()
+            waiting = [a for a in args if a not in done]
+            if waiting:
+                stack.extend(waiting[::-1])
+            else:
+                stack.pop()
+                done.add(node)
+                order.append(node)
+    return order
+
+
+def variables_of(roots: Sequence[Expr]) -> list[Variable]:
+    """The variables below the roots, each once, in order of first appearance."""
+    found: list[Variable] = []
+    seen: set[Expr] = set()
+    stack = list(reversed(roots))
+    while stack:
+        node = stack.pop()
+        if node in seen:
+            continue
+        seen.add(node)
+        if node.args:
+            stack.extend(node.args[::-1])
+        elif isinstance(node, Variable):
+            found.append(node)
+    return found
