@@ -22,6 +22,7 @@ from . import interning
 from .describe import describe, shortened
 from .errors import UnsupportedError
 from .guard import guarded, unsupported
+from .interning import untrack
 from .primitive import BUILDERS, FUNCTIONS, METHODS, UFUNC_METHODS, UFUNCS, Primitive, Shape, Static
 
 __all__ = ["Comparison", "Constant", "Expr", "Variable", "apply", "as_expr", "describe"]
@@ -128,6 +129,8 @@ class Expr(Logic):
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         builder = UFUNCS.get(ufunc) if method == "__call__" else UFUNC_METHODS.get((ufunc, method))
         if builder is not None and not kwargs:
+            if len(inputs) == 1:
+                return builder(self)
             return guarded(ufunc.__name__, builder, inputs, kwargs)
         if builder is None or any(kwargs.get(k) is not None for k in ("out", "where") if k in kwargs):
             called = ufunc.__name__ + ("" if method == "__call__" else "." + method)
@@ -436,9 +439,18 @@ def apply(op: Primitive, args: tuple[Expr, ...], params: tuple[Any, ...], shape:
     key = (id(op), *map(id, args), params) if params else (id(op), *map(id, args))
     node = interning.nodes.get(key)
     if node is None:
-        node = Operation.__new__(Operation)
-        node.op, node.args, node.params, node.shape = op, args, params, shape
-        node = interning.keep(key, node)  # another thread may have come first
+        node = new_node(op, args, params, shape)
+        if untrack is not None:
+            untrack(node)
+            untrack(args)
+        node = interning.keep(key, node)
+    return node
+
+
+def new_node(op: Primitive, args: tuple[Expr, ...], params: tuple[Any, ...], shape: Shape) -> Operation:
+    """A node that is not shared."""
+    node = Operation.__new__(Operation)
+    node.op, node.args, node.params, node.shape = op, args, params, shape
     return node
 
 

@@ -8,16 +8,26 @@ that is gone is a node that nothing uses.
 
 from __future__ import annotations
 
+import ctypes
 import gc
+import platform
 import sys
 from typing import Any
 
-__all__ = ["drop_unused", "keep", "keep_constant", "constants", "nodes"]
+__all__ = ["constants", "drop_unused", "keep", "keep_constant", "nodes", "untrack"]
+
+# Nodes point at their arguments only, and so never form a cycle: the garbage collector need not look at them. Measured:
+# it takes as long as building a large model itself.
+untrack: Any = None
+if platform.python_implementation() == "CPython":
+    untrack = ctypes.pythonapi.PyObject_GC_UnTrack
+    untrack.argtypes, untrack.restype = [ctypes.py_object], None
 
 nodes: dict[Any, Any] = {}
 constants: dict[Any, Any] = {}
 
-SMALL = 100_000  # nodes up to which every full collection looks through them
+SMALL = 50_000  # nodes up to which every full collection looks through them
+FIRST = 300_000  # nodes at which the table is looked through for the first time without a collection
 MANY_BYTES = 32_000_000  # bytes of new constants after which the tables are looked through
 _UNUSED = 3  # references to a node that only its table holds: the table's, the loop variable's, getrefcount's
 
@@ -25,7 +35,7 @@ _UNUSED = 3  # references to a node that only its table holds: the table's, the 
 class _Watch:
     """Sizes of the tables when they were last looked through."""
 
-    limit = SMALL
+    limit = FIRST
     seen = 0
     new_bytes = 0
     busy = False
@@ -59,7 +69,7 @@ def drop_unused() -> None:
             key, node = entries.pop()
             if sys.getrefcount(node) <= _UNUSED:
                 del table[key]
-    _Watch.limit = max(SMALL, 2 * len(nodes))
+    _Watch.limit = max(FIRST, 2 * len(nodes))
     _Watch.new_bytes, _Watch.busy = 0, False
 
 

@@ -46,13 +46,14 @@ def variables_of(roots: Sequence[Expr]) -> list[Variable]:
     found: list[Variable] = []
     seen: set[Expr] = set()
     stack = list(reversed(roots))
+    pop, extend, see = stack.pop, stack.extend, seen.add
     while stack:
-        node = stack.pop()
-        if node in seen:
-            continue
-        seen.add(node)
-        if node.args:
-            stack.extend(node.args[::-1])
-        elif isinstance(node, Variable):
-            found.append(node)
+        node = pop()
+        if node not in seen:
+            see(node)
+            args = node.args
+            if args:
+                extend(args[::-1])
+            elif isinstance(node, Variable):
+                found.append(node)
     return found

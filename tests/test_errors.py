@@ -1,7 +1,7 @@
 """Bad input: the library's own exception, with the names, what was expected and what to do, and nothing lost.
 
-Each case acts on a fresh program (``model``), or makes its own. The exception's type and fragments of its message
-are checked; afterwards the program has the same names, the same version and the same solution as before.
+Each case acts on a fresh program (``model``), or makes its own. The exception's type and fragments of its
+message are checked; afterwards the program has the same names, the same version and the same solution.
 """
 
 from __future__ import annotations

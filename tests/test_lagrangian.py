@@ -163,6 +163,20 @@ def test_what_is_missing_in_a_point_is_the_default_the_guess_or_zero() -> None:
     assert L.value({}, {"y": 1.0}) == L.value(full, {**zero, "y": 1.0}, {"x": 2.0, "p": [1.0, 3.0]})
 
 
+def test_empty_arrays_and_no_objective() -> None:
+    m = adj.Program()
+    x = m.input("x", np.zeros(0))
+    y = m.unknown("y", shape=(0,))
+    m.constrain(y == x, name="nothing")
+    m.define("f", np.sum(y) + 1.0)
+    sol = m.solve()
+    L = m.lagrangian("f")
+    assert L.value(sol, sol.multipliers("f")) == 1.0
+    assert L.grad_z(sol, {})["y"].shape == (0,)
+    assert L.kkt(sol, {}).shape == (2, 2)
+    assert m.lagrangian({}).value(sol, {}) == 0.0
+
+
 def test_wrong_points_are_named() -> None:
     m = model()
     L = m.lagrangian("f")

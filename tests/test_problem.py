@@ -228,6 +228,16 @@ def test_vector_constraints() -> None:
     np.testing.assert_allclose(result.constraints["caps"], result.x)
 
 
+def test_a_constraint_of_no_elements_holds() -> None:
+    m = adj.Program()
+    x, s = m.input("x", np.zeros(0)), m.input("s", 2.0)
+    m.define("f", s**2)
+    result = adj.Problem(m, minimize="f", over=["s"], subject_to={"none": x * s <= 1.0}).solve()
+    assert result.success
+    assert result.x[0] == pytest.approx(0.0, abs=1e-6)
+    assert result.multipliers["none"].shape == (0,)
+
+
 def test_constraints_between_arrays_and_expressions() -> None:
     c = adj.between([0.0, -np.inf], adj.Program().input("v", np.zeros(2)), [1.0, 2.0])
     assert c.shape == (2,)

@@ -198,7 +198,7 @@ def test_inputs_in_any_memory_order(sol: adj.Solution) -> None:
     frozen = A.copy()
     frozen.setflags(write=False)
     reference = m.solve(x=np.ascontiguousarray(A))
-    for value in (A, np.asfortranarray(A), frozen, A.astype(np.float32), A.astype(int), A.tolist(), np.asmatrix(A)):
+    for value in (A, np.asfortranarray(A), frozen, A.astype(np.float32), A.astype(int), A.tolist()):
         other = m.solve(x=value)
         assert type(other["x"]) is np.ndarray
         np.testing.assert_array_equal(other["y"], reference["y"])

@@ -10,7 +10,7 @@ import numpy as np
 import scipy.sparse as sparse
 
 from ..errors import DerivativeError, EvaluationError, ShapeError
-from ..expr import Expr, apply
+from ..expr import Expr, new_node
 from ..primitive import Primitive, Shape, register
 from .indexing import reshape
 from .products import matmul
@@ -28,6 +28,19 @@ class External:
     def __init__(self, name: str, function: Any, shapes: Sequence[Shape], shape: Shape, jacobian: Any) -> None:
         self.name, self.function, self.shapes, self.shape = name, function, list(shapes), shape
         self.jacobian = jacobian
+        # Its nodes are kept here and not in the table of all nodes, which would keep the function, and with it
+        # perhaps the program, alive for ever.
+        self.nodes: dict[Any, Expr] = {}
+
+    def node(self, op: Primitive, args: tuple[Expr, ...], params: tuple[Any, ...], shape: Shape) -> Expr:
+        """The node of the value, or of a Jacobian, at some arguments."""
+        key = (op.name, *map(id, args), params[1:])
+        if key not in self.nodes:
+            self.nodes[key] = new_node(op, args, params, shape)
+        return self.nodes[key]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "nodes": {}}
 
     def value(self, *args: Array) -> Array:
         if any(np.iscomplexobj(a) for a in args):
@@ -105,7 +118,7 @@ _EXTERNAL_JACOBIAN = register(
 
 def _external_matrix(args: tuple[Expr, ...], external: External, k: int) -> Expr:
     shape = (math.prod(external.shape), math.prod(external.shapes[k]))
-    return apply(_EXTERNAL_JACOBIAN, args, (external, k), shape)
+    return external.node(_EXTERNAL_JACOBIAN, args, (external, k), shape)
 
 
 def _external_tangent(out: Expr, args: Any, tangents: Any, params: Any) -> Expr:
@@ -132,4 +145,4 @@ _EXTERNAL = register(
 
 def external(box: External, args: Sequence[Expr]) -> Expr:
     """The value of a black box as an expression."""
-    return apply(_EXTERNAL, tuple(args), (box,), box.shape)
+    return box.node(_EXTERNAL, tuple(args), (box,), box.shape)

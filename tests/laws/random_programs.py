@@ -1,8 +1,9 @@
 """Random programs, well-conditioned by construction, that can be written as a Program or evaluated by NumPy.
 
-Unknown i obeys ``h_i(v_i) = bias_i + Σ (functions of inputs) + ρ Σ w_k φ_k(A_k u_k)`` with |φ'| ≤ 1, ‖A‖∞ ≤ 1,
-Σ|w_k| ≤ 1, h' ≥ 1 and ρ < 1: a contraction, so whatever needs whatever, there is one solution, and ∂g/∂u is
-diagonally dominant. Without cycles an equation uses inputs and earlier unknowns, in any smooth functions.
+Unknown i obeys ``h_i(v_i) = bias_i + Σ (functions of inputs) + ρ Σ w_k φ_k(A_k u_k)`` with |φ'| ≤ 1,
+‖A‖∞ ≤ 1, Σ|w_k| ≤ 1, h' ≥ 1 and ρ < 1: a contraction, so whatever needs whatever, there is one solution, and
+∂g/∂u is diagonally dominant. Without cycles an equation uses inputs and earlier unknowns, in any smooth
+functions.
 """
 
 from __future__ import annotations
@@ -99,7 +100,7 @@ CURVED: dict[tuple[int, int], list[Callable[[Any], Any]]] = {
     ],
 }
 
-# How the equation v = f is written: the target's name defines it, or an implicit equation g(v, f) = 0, h' ≥ 1.
+# How the equation v = f is written: as a definition, or as an implicit equation g(v, f) = 0 with h' ≥ 1.
 WRITTEN: dict[str, Callable[[Any, Any], Any]] = {
     "explicit": lambda v, f: v - f,
     "plain": lambda v, f: v - f,
@@ -151,7 +152,7 @@ class Spec:
         return total
 
     def equation(self, name: str, values: Mapping[str, Any]) -> Any:
-        """g of the equation of an unknown; to an implicit one a part of the implicit one before it is added."""
+        """g of the equation of an unknown; to an implicit one, a part of the implicit one before is added."""
         g = WRITTEN[self.written[name]](values[name], self.right(name, values)) + np.zeros(self.shapes[name])
         if self.mixed and self.written[name] != "explicit":
             implicit = [n for n in self.shapes if self.written[n] != "explicit"]

@@ -52,8 +52,8 @@ class Kink:
 class Sample:
     """What is known about a row from outside the library.
 
-    ``order``: how many derivatives it has. ``differences`` False: the derivative is zero by definition, whatever
-    the values do. ``special`` False: there is no one meaning of NaN and infinite arguments.
+    ``order``: how many derivatives it has. ``differences`` False: the derivative is zero by definition,
+    whatever the values do. ``special`` False: there is no one meaning of NaN and infinite arguments.
     """
 
     reference: Callable[..., Any]

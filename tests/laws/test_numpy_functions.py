@@ -1,7 +1,7 @@
 """NumPy's functions, methods, operators and indexing give on expressions what they give on numbers.
 
-The tables are those of the library; an entry without a sample call fails. A call is a function of arrays whose
-parameters name them: it is run on the numbers, and on variables of the same shapes.
+The tables are those of the library; an entry without a sample call fails. A call is a function of arrays
+whose parameters name them: it is run on the numbers, and on variables of the same shapes.
 """
 
 from __future__ import annotations
@@ -307,7 +307,7 @@ def test_any_basic_index(data: st.DataObject) -> None:
 @settings(max_examples=150)
 @given(st.data())
 def test_any_mixed_index(data: st.DataObject) -> None:
-    """Each axis gets an integer, a slice, an integer array or a mask; the arrays broadcast; newaxis anywhere."""
+    """Each axis gets an integer, a slice or an integer array; the arrays broadcast; newaxis anywhere."""
     shape = data.draw(SIZES)
     common = data.draw(hnp.array_shapes(min_dims=0, max_dims=2, min_side=1, max_side=3))
     index: list[Any] = []

@@ -1,7 +1,7 @@
 """Every optimizer on every problem of a small table, and the signs of multipliers.
 
-The methods are those of the registry: a new one is tested on all problems without being named here. A method may
-refuse what it cannot take (bounds, constraints) by a ModelError that says so; what it accepts, it solves.
+The methods are those of the registry: a new one is tested on all problems without being named here. A method
+may refuse what it cannot take (bounds, constraints) by a ModelError that says so; what it accepts, it solves.
 """
 
 from __future__ import annotations
@@ -211,7 +211,7 @@ def plane(
     )
 
 
-# The constraint, the bounds, and d min/d(right-hand side) of the constraint, of the equation of s, of the bound of x.
+# The constraint, the bounds, and d min/d(right-hand side): of the constraint, the equation of s, the bound of x.
 # Minimum with s = c: (3 − c)²/2 at x = 2 − (3 − c)/2; with x = b: (b − 2)².
 SIGNS: dict[str, tuple[Callable[[Any, Any], Any], dict[str, Any], dict[str, float]]] = {
     "equal": (lambda s, x: s == 2.0, {}, {"c": -1.0, "s": 1.0, "x": 0.0}),
@@ -319,6 +319,17 @@ def test_a_problem_leaves_its_program_alone() -> None:
     problem.solve("SLSQP")
     assert (m.version, list(m.variables), list(m.equations)) == before
     assert m.solve()["f"] == 1.0
+
+
+def test_the_solution_takes_the_names_of_its_program() -> None:
+    """The result's solution is of an extended program: variables of the original are its variables too."""
+    m = adj.Program()
+    x = m.input("x", 1.0)
+    f = m.define("f", (x - 3.0) ** 2)
+    result = adj.Problem(m, minimize=f, over=[x], subject_to={"c": x + f <= 2.0}).solve("SLSQP")
+    assert result.solution[f] == result.solution["f"] == result.fun
+    assert result.solution.gradient(f, wrt=x) == result.solution.gradient("f", wrt="x")
+    assert result.solution["c"] == result.constraints["c"]
 
 
 def test_a_failed_solve_is_not_a_result() -> None:

@@ -1,8 +1,8 @@
 """The laws that every row of the table of primitives obeys, on every backend.
 
 The rows are those registered when ``adjoint`` is imported; their samples are in ``samples.py``. The reference
-for values is NumPy or SciPy; for derivatives the complex step (Squire & Trapp 1998) and central differences; for
-Jacobians the tangents of unit vectors; for another backend the NumPy one.
+for values is NumPy or SciPy; for derivatives the complex step (Squire & Trapp 1998) and central differences;
+for Jacobians the tangents of unit vectors; for another backend the NumPy one.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ def run(
 
 
 def close(actual: Any, expected: Any, tol: float, note: Any, scale: Any = None) -> None:
-    """Equal to ``tol`` of the largest element (of the scale, where given), NaN and infinities in the same places."""
+    """Equal to ``tol`` of the largest element (or of the scale); NaN and infinities in the same places."""
     actual, expected = np.asarray(actual), np.asarray(expected)
     assert actual.shape == expected.shape, f"shape {actual.shape}, expected {expected.shape}: {note}"
     finite = expected[np.isfinite(expected)]
@@ -229,7 +229,7 @@ def test_special_values_of_arrays(name: str, bad: float, backend: Any) -> None:
 
 @pytest.mark.parametrize("name", [n for n in KNOWN if PRIMITIVES[n].kind == "elementwise" and n in BUILDERS])
 def test_builder(name: str) -> None:
-    """The library's own builder, which may simplify: of constants it gives the constant, of variables the same."""
+    """The library's builder may simplify: of constants it gives the constant, of variables the same value."""
     sample = SAMPLES[name]
     for case in sample.cases:
         expected = np.asarray(sample.reference(*case.arrays))
@@ -477,7 +477,7 @@ def test_a_derivative_at_a_kink_warns(name: str) -> None:
 
 
 def test_relu_minus_relu_is_not_silently_flat() -> None:
-    """f(x) = relu(x) − relu(−x) is x; at 0 the convention gives 0, so there is a warning (Kakade & Lee 2018)."""
+    """f(x) = relu(x) − relu(−x) is x; at 0 the convention gives 0, with a warning (Kakade & Lee 2018)."""
     m = adj.Program()
     x = m.input("x", 0.0)
     m.define("f", adj.relu(x) - adj.relu(-x))

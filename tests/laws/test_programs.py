@@ -1,7 +1,7 @@
 """Laws of solutions and derivatives, on random programs with and without cycles.
 
-The reference is made without the library: the equations evaluated by NumPy, their Jacobians by the complex step,
-the multipliers by a dense solve.
+The reference is made without the library: the equations evaluated by NumPy, their Jacobians by the complex
+step, the multipliers by a dense solve.
 """
 
 from __future__ import annotations
