@@ -70,7 +70,9 @@ def solve_with_scipy(
     if bounded:
         keywords["bounds"] = so.Bounds(reduced.lower, reduced.upper)
     if problem.constraints:
-        keywords["constraints"] = [_constraint(reduced, label, key) for label in reduced.names]
+        keywords["constraints"] = [
+            _constraint(reduced, label, key) for label in reduced.names if problem.constraints[label].expr.size
+        ]
     reduced.value(x0)  # a start that does not solve is the user's to know
     return finish(reduced, so.minimize(reduced.value, x0, **keywords))
 
