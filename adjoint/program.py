@@ -179,7 +179,8 @@ class Program(Equations):
         method : str or dict
             For all cycles, or by name of a block or of an unknown in it: "auto" (Newton with a fallback chain),
             "newton", "newton-natural", "trust-region", "pseudo-transient", "homotopy", "fixed-point", "aitken",
-            "anderson", "broyden", "bracketing", "newton-krylov".
+            "anderson", "broyden", "bracketing", "newton-krylov"; "tearing" solves for a few tear variables,
+            evaluates the others, and verifies the whole.
         tol : float
             An equation is satisfied when its residual is below ``tol`` times the natural size of its terms.
         max_iterations : int
@@ -219,8 +220,8 @@ class Program(Equations):
             raise ModelError(f"method= is a name, or a dict of names by block or unknown, got {method!r:.60}")
         table = {"": method} if isinstance(method, str) else dict(method)
         for key, name in table.items():
-            if name not in METHODS:
-                raise ModelError(closest(name, METHODS, "method for cycles"))
+            if name not in METHODS and name != "tearing":
+                raise ModelError(closest(name, [*METHODS, "tearing"], "method for cycles"))
             if key and key not in self.variables and key not in {c.name for c in self.plan().cycles}:
                 names = [*(c.name for c in self.plan().cycles), *(v.name for v in self.unknowns)]
                 raise NameLookupError(closest(key, names, "unknown or block"))

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .blocks import Cycle, Linearization, Run, Values, pack, unpack
+from .blocks import Cycle, Linearization, Run, Torn, Values, pack, unpack
 from .equations import number
 from .errors import (
     ConvergenceError,
@@ -210,7 +210,9 @@ def _solve_cycle(
     system = CycleSystem(cycle, values)
     u0 = _initial(cycle, values, start)
     method = _method_of(cycle, methods)
-    outcome = METHODS[method](system, u0, options)
+    if method == "tearing":
+        u0 = _torn(state.plan, cycle, values, u0, options)
+    outcome = METHODS["newton" if method == "tearing" else method](system, u0, options)
     if outcome.status is not Status.SOLVED:
         raise _not_converged(state, cycle, outcome, method, u0)
     unpack(cycle.variables, outcome.u, values)
@@ -241,6 +243,16 @@ def _solve_cycle(
             tuple(outcome.history) if isinstance(outcome.history, list) else outcome.history,
         )
     )
+
+
+def _torn(plan: Plan, cycle: Cycle, values: Values, u0: np.ndarray, options: Options) -> np.ndarray:
+    """All unknowns from the solution of the reduced system; Newton's method on the whole cycle then verifies them."""
+    key = ("torn", cycle.name)
+    if key not in plan.functions:
+        plan.functions[key] = Torn(cycle)
+    torn = plan.functions[key]
+    system = torn.system(values)
+    return torn.whole(system, METHODS["auto"](system, system.start(u0), options).u)
 
 
 def linearize_again(state: State, singular: Mapping[str, str]) -> None:

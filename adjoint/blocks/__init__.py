@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from .cycle import Cycle, Linearization
 from .run import Run
+from .torn import Torn
 from .values import Matrices, Values, pack, stack_columns, stack_rows, to_dense, unpack
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "Linearization",
     "Matrices",
     "Run",
+    "Torn",
     "Values",
     "pack",
     "stack_columns",
