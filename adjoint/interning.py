@@ -27,7 +27,7 @@ nodes: dict[Any, Any] = {}
 constants: dict[Any, Any] = {}
 
 SMALL = 50_000  # nodes up to which every full collection looks through them
-FIRST = 300_000  # nodes at which the table is looked through for the first time without a collection
+FIRST = 100_000  # nodes at which the table is looked through for the first time without a collection
 MANY_BYTES = 32_000_000  # bytes of new constants after which the tables are looked through
 _UNUSED = 3  # references to a node that only its table holds: the table's, the loop variable's, getrefcount's
 
