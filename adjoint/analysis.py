@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from .describe import counted
 from .equations import Equation, Equations
 from .errors import StructureError
 from .expr import Variable
@@ -35,7 +36,7 @@ class BlockInfo:
     >>> y = m.unknown("y", guess=1.0)
     >>> _ = m.constrain(y**2 == m.input("x", 4.0))
     >>> m.blocks()
-    [<cycle_1: cycle, 1 equations, for y>]
+    [<cycle_1: cycle, 1 equation, for y>]
     """
 
     name: str
@@ -52,7 +53,7 @@ class BlockInfo:
     def __repr__(self) -> str:
         names = [v.name for v in self.unknowns]
         shown = ", ".join(names[:6]) + (f", … {len(names) - 6} more" if len(names) > 6 else "")
-        return f"<{self.name}: {self.kind}, {self.size} equations, for {shown}>"
+        return f"<{self.name}: {self.kind}, {counted(self.size, 'equation')}, for {shown}>"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -185,14 +186,18 @@ def raise_structure(graph: Any, matching: Any, equations: Sequence[Equation], un
 
     over = named(parts.overdetermined_rows, parts.overdetermined_cols)
     under = named(parts.underdetermined_rows, parts.underdetermined_cols)
-    lines = [f"{graph.n_rows} equations for {graph.n_cols} unknowns; they determine {matching.size} of them."]
+    lines = [
+        f"{counted(graph.n_rows, 'equation')} for {counted(graph.n_cols, 'unknown')}; "
+        f"they determine {matching.size} of them."
+    ]
     for title, group, advice in (
         ("Over-determined", over, "remove an equation, or make an input an unknown"),
         ("Under-determined", under, "add an equation, or make an unknown an input"),
     ):
         for eqs, vs in group[:MOST_PARTS]:
             lines.append(
-                f"{title} part: {len(eqs)} equations ({_some(eqs)}) for {len(vs)} unknowns ({_some(vs)}): {advice}."
+                f"{title} part: {counted(len(eqs), 'equation')} ({_some(eqs)}) for {counted(len(vs), 'unknown')} "
+                f"({_some(vs)}): {advice}."
             )
         if len(group) > MOST_PARTS:
             lines.append(f"{title}: … {len(group) - MOST_PARTS} more parts.")

@@ -11,6 +11,7 @@ import numpy as np
 from . import totals
 from .analysis import MOST_PARTS, Analysis, analyze, element_incidence
 from .blocks import Cycle, Run, Values, unpack
+from .describe import counted
 from .equations import Equations
 from .errors import ConvergenceError, DerivativeError, EvaluationError, StructureError
 from .expr import Variable
@@ -43,7 +44,7 @@ class Report:
     >>> m = adj.Program("twice")
     >>> y = m.define("y", 2 * m.input("x", 1.0))
     >>> print(m.check())
-    program 'twice': 1 scalar equations, 1 unknowns, 1 inputs
+    program 'twice': 1 scalar equation, 1 unknown, 1 input
     structure: every unknown is determined
     blocks: 1, of which 0 cycles
     outputs: y
@@ -67,17 +68,22 @@ class Report:
 
     def __str__(self) -> str:
         lines = [
-            f"program {self.name!r}: {self.equations} scalar equations, {self.unknowns} unknowns, {self.inputs} inputs",
+            f"program {self.name!r}: {counted(self.equations, 'scalar equation')}, "
+            f"{counted(self.unknowns, 'unknown')}, {counted(self.inputs, 'input')}",
             f"structure: {'every unknown is determined' if self.ok else 'the unknowns are not determined'}",
         ]
         cycles = [b for b in self.blocks if b.kind == "cycle"]
         if self.blocks:
             noun = "cycle" if len(cycles) == 1 else "cycles"
             lines.append(f"blocks: {len(self.blocks)}, of which {len(cycles)} {noun}")
-            lines += [f"  {b.name}: {b.size} equations for {_names([v.name for v in b.unknowns])}" for b in cycles[:20]]
+            lines += [
+                f"  {b.name}: {counted(b.size, 'equation')} for {_names([v.name for v in b.unknowns])}"
+                for b in cycles[:20]
+            ]
         for title, parts in (("over-determined", self.overdetermined), ("under-determined", self.underdetermined)):
             for eqs, vs in parts[:MOST_PARTS]:
-                lines.append(f"{title}: {len(eqs)} equations ({_names(eqs)}) for {len(vs)} unknowns ({_names(vs)})")
+                left, right = counted(len(eqs), "equation"), counted(len(vs), "unknown")
+                lines.append(f"{title}: {left} ({_names(eqs)}) for {right} ({_names(vs)})")
             if len(parts) > MOST_PARTS:
                 lines.append(f"{title}: … {len(parts) - MOST_PARTS} more parts")
         for block, (eqs, vs) in self.singular.items():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["describe", "shortened"]
+__all__ = ["counted", "describe", "shortened"]
 
 _INFIX = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/", "power": "**", "matmul": "@"}
 
@@ -36,6 +36,15 @@ def describe(node: Any, depth: int = 3) -> str:
             ]
         return f" {_INFIX[node.op.name]} ".join(parts)
     return f"{node.op.name}({', '.join(parts)})"
+
+
+def counted(n: int, noun: str) -> str:
+    """A number and its noun.
+
+    >>> counted(1, "equation"), counted(2, "unknown")
+    ('1 equation', '2 unknowns')
+    """
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
 
 
 def shortened(value: Any) -> str:

@@ -312,7 +312,7 @@ def _element(m: adj.Program) -> None:
 
 case("over-determined", StructureError, "3 equations | 2 unknowns | first | second | y | remove",
      _overdetermined)
-case("under-determined", StructureError, "1 equations | 2 unknowns | only | y | z | add an equation",
+case("under-determined", StructureError, "1 equation | 2 unknowns | only | y | z | add an equation",
      _underdetermined)
 case("unknown without equation", StructureError, "Under-determined | y | none | add an equation", _forgotten)
 case("several bad parts", StructureError, "part0_a | part1_b | u1 | u2 | free",
