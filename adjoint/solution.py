@@ -130,13 +130,13 @@ class Solution(Mapping):  # type: ignore[type-arg]
         if not isinstance(wrt, (str, Variable, list, tuple, set, dict)):
             raise ModelError(f"wrt= is a name or a list of names, got {wrt!r:.60}")
         names = [wrt] if isinstance(wrt, (str, Variable)) else list(wrt)
-        out = []
+        known, out = set(inputs), []
         for name in names:
             label = self._model[name].name if isinstance(name, Variable) else str(name)
             v = self._model.variables.get(label)
             if v is None:
                 raise NameLookupError(closest(label, [i.name for i in inputs], "input"))
-            if v not in self._state.values or v not in set(inputs):
+            if v not in known:
                 raise ModelError(
                     f"{v.name!r} is determined by the equations, not an input: derivatives are taken with respect to "
                     "inputs. The total derivative with respect to its equation is its multiplier."
