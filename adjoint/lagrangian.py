@@ -21,7 +21,7 @@ from .derivatives import jvp, vjp
 from .equations import Equation, number
 from .errors import KinkWarning, ModelError, NameLookupError, ShapeError, SingularError, closest
 from .expr import Constant, Expr, Variable
-from .linear import SingularMatrix
+from .linear import SingularMatrix, null_vectors
 from .plan import Plan
 from .primitives.elementwise import zeros
 from .solve import State, locate
@@ -122,21 +122,10 @@ def refused(cycle: Any, linear: Any, error: Exception) -> SingularError:
 
 def singular_error(cycle: Cycle, linear: Any) -> SingularError:
     """Name the equations and unknowns with the largest share in the null vectors of ∂g/∂u."""
-    from_matrix = linear.matrix.toarray() if sp.issparse(linear.matrix) and cycle.size <= 400 else linear.matrix
-    equations: list[str] = []
-    variables: list[str] = []
-    if not sp.issparse(from_matrix) and from_matrix is not None and np.isfinite(from_matrix).all():
-        scale = np.abs(from_matrix).max(axis=1)
-        left, _, right = np.linalg.svd(from_matrix / np.where(scale > 0, scale, 1.0)[:, None])
-        for items, vector, into in (
-            (cycle.equations, left[:, -1], equations),
-            (cycle.variables, right[-1], variables),
-        ):
-            share = np.abs(vector)
-            for k in np.argsort(-share, kind="stable")[:6]:
-                if share[k] > 0.1 * share.max():
-                    into.append(locate(items, int(k)))
-    else:
+    try:
+        left, right = null_vectors(linear.matrix)
+        equations, variables = _largest(cycle.equations, left), _largest(cycle.variables, right)
+    except SingularMatrix:  # entries that are not finite: no vector to tell by
         equations, variables = [e.name for e in cycle.equations[:6]], [v.name for v in cycle.variables[:6]]
     return SingularError(
         f"block {cycle.name!r} has no derivative at this solution: {linear.singular}. Equations that fail to determine "
@@ -146,6 +135,12 @@ def singular_error(cycle: Cycle, linear: Any) -> SingularError:
         equations,
         variables,
     )
+
+
+def _largest(items: Any, vector: np.ndarray) -> list[str]:
+    """Names of the elements with the largest share in a vector, six at most."""
+    share = np.abs(vector)
+    return [locate(items, int(k)) for k in np.argsort(-share, kind="stable")[:6] if share[k] > 0.1 * share.max()]
 
 
 class SecondOrder:

@@ -51,14 +51,15 @@ def trace(fun: Callable[..., Any], *example_arguments: Any, name: str | None = N
     """
     if not callable(fun):
         raise ModelError(f"trace() takes a function, got {type(fun).__name__}")
-    target = inspect.unwrap(fun)
-    title = str(name or getattr(target, "__name__", "program"))
+    title = str(name or getattr(inspect.unwrap(fun), "__name__", "program"))
+    return _traced(fun, _bind(fun, example_arguments, keywords), (), title)
+
+
+def _traced(fun: Callable[..., Any], arguments: Mapping[str, Any], static: Sequence[str], title: str) -> Program:
+    """The program of a function at arguments by name; those named static, and those that are no numbers, stay."""
     m = Program(title if title.isidentifier() else "program")
-    bound = _bind(fun, example_arguments, keywords)
-    symbolic = {}
-    for label, value in bound.items():
-        symbolic[label] = value if _is_static(value) else m.input(label, value)
-    result, seen = _observe(fun, target, symbolic)
+    symbolic = {k: v if k in static or _is_static(v) else m.input(k, v) for k, v in arguments.items()}
+    result, seen = _observe(fun, inspect.unwrap(fun), symbolic)
     _define(m, seen, result)
     return m
 
@@ -205,9 +206,7 @@ class TracedFunction:
         values = {k: number(v, f"argument {k!r}") for k, v in arguments.items() if k not in static}
         key = tuple((k, np.shape(v)) for k, v in values.items()), tuple((k, repr(v)) for k, v in static.items())
         if key not in self._programs:
-            fun = functools.partial(_call_with, self.fun, static)
-            m = _trace_named(fun, self.fun, values, self.fun.__name__)
-            self._programs[key] = m
+            self._programs[key] = _traced(self.fun, {**arguments, **values}, self.static, self.fun.__name__)
         self._last = self._programs[key]
         return self._last, values
 
@@ -252,19 +251,6 @@ class TracedFunction:
         """λ of every assignment, by name."""
         sol = self.solution(*args, **keywords)
         return sol.multipliers(self._single())
-
-
-def _call_with(fun: Callable[..., Any], static: Mapping[str, Any], **values: Any) -> Any:
-    merged = {**static, **values}
-    return _call(fun, {k: merged[k] for k in [*values, *static]})
-
-
-def _trace_named(fun: Callable[..., Any], target: Any, values: Mapping[str, Any], name: str) -> Program:
-    m = Program(name if name.isidentifier() else "program")
-    symbolic = {label: m.input(label, value) for label, value in values.items()}
-    result, seen = _observe(lambda **kw: fun(**kw), inspect.unwrap(target), symbolic)
-    _define(m, seen, result)
-    return m
 
 
 def program(fun: Callable[..., Any] | None = None, *, static: Sequence[str] = ()) -> Any:

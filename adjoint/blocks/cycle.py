@@ -13,7 +13,7 @@ from ..analysis import BlockInfo, raise_structure
 from ..backends import Backend
 from ..equations import Equations
 from ..expr import Expr, Variable
-from ..linear import make_solver, refined_solve
+from ..linear import SingularMatrix, make_solver, refined_solve
 from ..rebuild import substitute
 from ..sparsity import SparseMap, TooDenseError, flat_values, jacobian_map
 from ..structure import Incidence, block_triangular_form, maximum_matching
@@ -49,6 +49,8 @@ class Linearization:
         if not converged and not self.exact:
             self._refactor()
             x, converged = refined_solve(self.matrix, b, self.factor, transpose)
+        if not converged:
+            raise SingularMatrix("its linear system cannot be solved to working precision")
         return x
 
     def _refactor(self) -> None:
@@ -134,7 +136,7 @@ class Cycle:
     def dense(self) -> bool:
         """Whether ∂g/∂u is kept as a dense array."""
         if "dense" not in self._functions:
-            self._functions["dense"] = bool(getattr(self.solver, "dense", False))
+            self._functions["dense"] = self.solver.dense
         return self._functions["dense"]
 
     def matrix(self, entries: np.ndarray) -> Any:
@@ -181,23 +183,19 @@ class Cycle:
                 start[v] = np.ones(v.shape)[()] if v.shape else 1.0
                 open_.append(v)
         if open_ and len(open_) < len(self.variables):
-            by_target = {e.target: e for e in self.equations if e.target in set(open_)}
-            if by_target:
-                self._define_open(by_target, start, values)
-        return (
-            np.clip(pack(self.variables, start), *self.box())
-            if self.box()[0] is not None
-            else pack(self.variables, start)
-        )
+            self._define_open(frozenset(open_), start, values)
+        u, (lower, upper) = pack(self.variables, start), self.box()
+        return u if lower is None else np.clip(u, lower, upper)
 
-    def _define_open(self, by_target: Any, start: Values, values: Values) -> None:
+    def _define_open(self, open_: frozenset[Variable], start: Values, values: Values) -> None:
+        """Start values of explicitly defined unknowns without a guess: their definitions, one after the other."""
         if "open" not in self._functions:
-            targets = list(by_target)
-            newest: dict[Expr, Expr] = {}
-            for v in targets:
-                newest[v] = substitute([by_target[v].expr], newest)[0]
-            inputs = [v for v in variables_of(list(newest.values()))]
-            self._functions["open"] = targets, inputs, self.backend.compile(inputs, list(newest.values()))
+            newest: dict[Any, Expr] = {}
+            for e in self.equations:
+                if e.target in open_:
+                    newest[e.target] = substitute([e.expr], newest)[0]
+            inputs = variables_of(list(newest.values()))
+            self._functions["open"] = list(newest), inputs, self.backend.compile(inputs, list(newest.values()))
         targets, inputs, function = self._functions["open"]
         for v, value in zip(targets, function(*[start.get(i, values.get(i)) for i in inputs]), strict=True):
             if np.all(np.isfinite(value)):

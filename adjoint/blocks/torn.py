@@ -68,24 +68,20 @@ class TornSystem:
         self.torn, self.params = torn, params
         self.name, self.size = torn.cycle.name, sum(v.size for v in torn.tears)
         lower, upper = torn.cycle.box()
-        self.lower, self.upper = (b if b is None else self._part(b) for b in (lower, upper))
+        self.lower, self.upper = (b if b is None else self.start(b) for b in (lower, upper))
         self.factor = torn.solver.factor
 
-    def _part(self, whole: np.ndarray) -> np.ndarray:
+    def start(self, whole: np.ndarray) -> np.ndarray:
         """The entries of the tear variables in a vector of all unknowns."""
         return pack(self.torn.tears, unpack(self.torn.cycle.variables, whole, {}))
-
-    def start(self, whole: np.ndarray) -> np.ndarray:
-        """Start values of the tear variables."""
-        return self._part(whole)
 
     def residual(self, u: np.ndarray) -> np.ndarray:
         return self.torn.residual(u, *self.params)[0]
 
     def linearize(self, u: np.ndarray) -> tuple[np.ndarray, Any]:
         r, entries = self.torn.fused(u, *self.params)
-        dense = bool(getattr(self.torn.solver, "dense", False))
-        return r, self.torn.map.dense(entries) if dense else self.torn.map.matrix(entries)
+        map_ = self.torn.map
+        return r, map_.dense(entries) if self.torn.solver.dense else map_.matrix(entries)
 
     def sweep(self, u: np.ndarray) -> np.ndarray | None:
         return None
@@ -100,8 +96,8 @@ def _tearing(cycle: Cycle) -> tuple[list[int], list[int]]:
     n = len(cycle.equations)
     owned = {i: place[e.target] for i, e in enumerate(cycle.equations) if e.target is not None and e.target in place}
     implicit = [i for i in range(n) if i not in owned]
-    free = [j for j in range(n) if j not in set(owned.values())]
-    if len(cycle.variables) != n or len(set(owned.values())) != len(owned):
+    free = sorted(set(range(n)) - set(owned.values()))
+    if len(cycle.variables) != n or len(free) != len(implicit):
         raise ModelError(f"block {cycle.name!r} cannot be torn: its equations do not pair with its unknowns by name")
     row_to_col = np.empty(n, dtype=np.int64)
     for i, j in [*owned.items(), *zip(implicit, free, strict=True)]:
