@@ -1,0 +1,184 @@
+"""Where elements are: views of an array as strides, or as a table of positions.
+
+Reshaping, slicing, transposing, broadcasting and taking move no numbers in a compiled kernel: they say where in the
+underlying array the element for each step of a loop is.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.lib.stride_tricks import as_strided
+
+from ...primitive import Primitive
+
+__all__ = ["Access", "View", "contiguous", "refined", "strided"]
+
+_CELL = np.zeros(1, dtype=np.int8)  # views of one byte stand for arrays of any size: strides in bytes are elements
+_START = _CELL.__array_interface__["data"][0]
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Positions of ``size`` elements, in the order of a loop.
+
+    ``offset + Σ_d i_d·strides[d]`` with the loop index written to the base ``dims``, or ``positions[i]``.
+    """
+
+    size: int
+    offset: int
+    dims: tuple[int, ...]
+    strides: tuple[int, ...]
+    positions: np.ndarray | None = None
+
+    @property
+    def is_contiguous(self) -> bool:
+        return self.positions is None and self.offset == 0 and self.strides in ((1,), ())
+
+    @property
+    def is_one(self) -> bool:
+        """Whether it is the same element always."""
+        return self.positions is None and not any(self.strides)
+
+    def table(self) -> np.ndarray:
+        """The positions as an array."""
+        if self.positions is not None:
+            return self.positions
+        out = np.full((1,) * len(self.dims), self.offset, dtype=np.int64)
+        for d, (n, s) in enumerate(zip(self.dims, self.strides, strict=True)):
+            shape = [1] * len(self.dims)
+            shape[d] = n
+            out = out + (np.arange(n, dtype=np.int64) * s).reshape(shape)
+        return np.broadcast_to(out, self.dims).reshape(-1)
+
+
+def contiguous(size: int, offset: int = 0) -> Access:
+    """Elements one after the other."""
+    return Access(size, offset, (size,) if size != 1 else (), (1,) if size != 1 else ())
+
+
+def strided(shape: Sequence[int], strides: Sequence[int], offset: int = 0) -> Access:
+    """Affine positions; neighbouring dimensions that are one in memory are joined."""
+    size = math.prod(shape)
+    dims: list[int] = []
+    steps: list[int] = []
+    for n, s in zip(shape, strides, strict=True):
+        if n == 1:
+            continue
+        if dims and steps[-1] == s * n:
+            dims[-1] *= n
+            steps[-1] = s
+        else:
+            dims.append(n)
+            steps.append(s)
+    return Access(size, offset, tuple(dims), tuple(steps))
+
+
+class View:
+    """An array seen through operations that copy elements (rows of the table with ``copies``)."""
+
+    def __init__(self, shape: Sequence[int]) -> None:
+        self.strided: Any = as_strided(_CELL, tuple(shape), _c_strides(shape))
+        self.positions: np.ndarray | None = None
+
+    def apply(self, row: Primitive, params: tuple[Any, ...]) -> None:
+        """Look through one more operation."""
+        if self.positions is None:
+            if row.name == "reshape":
+                try:
+                    self.strided = np.reshape(self.strided, params[0], copy=False)
+                    return
+                except ValueError:
+                    pass  # not a view
+            elif row.name in ("transpose", "broadcast_to", "getitem"):
+                seen = row.value(self.strided, *params)
+                if not isinstance(seen, np.ndarray):  # one element, without its place: as a slice of length one
+                    index = tuple(slice(i, i + 1 or None) if isinstance(i, int) else i for i in row_index(params))
+                    seen = self.strided[(*index, ...)].reshape(())
+                self.strided = seen
+                return
+            self.positions = self._table().reshape(self.strided.shape)
+        self.positions = np.asarray(row.value(self.positions, *params))
+
+    def broadcast(self, shape: tuple[int, ...]) -> None:
+        """Repeat along new or length-one axes."""
+        if self.positions is None:
+            self.strided = np.broadcast_to(self.strided, shape)
+        else:
+            self.positions = np.broadcast_to(self.positions, shape)
+
+    def _offset(self) -> int:
+        return self.strided.__array_interface__["data"][0] - _START if self.strided.size else 0
+
+    def _table(self) -> np.ndarray:
+        return strided(self.strided.shape, self.strided.strides, self._offset()).table()
+
+    def access(self) -> Access:
+        """Where the elements are, in C order."""
+        if self.positions is None:
+            return strided(self.strided.shape, self.strided.strides, self._offset())
+        flat = self.positions.reshape(-1)
+        if flat.size:  # a table that is affine after all
+            step = int(flat[1] - flat[0]) if flat.size > 1 else 0
+            start = int(flat[0])
+            if flat.size < 3 or bool((np.diff(flat) == step).all()):
+                return strided((flat.size,), (step,), start)
+        return Access(flat.size, 0, (flat.size,), (1,), flat)
+
+
+def row_index(params: tuple[Any, ...]) -> tuple[Any, ...]:
+    """A frozen index with its slices."""
+    return tuple(slice(*i[1:]) if isinstance(i, tuple) else i for i in params[0])
+
+
+def _c_strides(shape: Sequence[int]) -> tuple[int, ...]:
+    out, step = [], 1
+    for n in reversed(shape):
+        out.append(step)
+        step *= max(n, 1)
+    return tuple(reversed(out))
+
+
+def refined(accesses: Sequence[Access], size: int) -> tuple[tuple[int, ...], list[tuple[int, ...] | None]]:
+    """One loop nest for several accesses: its dimensions, and the strides of each access in them.
+
+    None for an access that does not fit the nest: it goes by a table of positions.
+    """
+    cuts = {1, size}
+    fits = []
+    for a in accesses:
+        own = _cuts(a.dims) if a.positions is None else {1, size}
+        merged = sorted(cuts | own)
+        ok = all(big % small == 0 for small, big in zip(merged, merged[1:], strict=False))
+        fits.append(ok)
+        if ok:
+            cuts = set(merged)
+    marks = sorted(cuts, reverse=True)
+    dims = tuple(big // small for big, small in zip(marks, marks[1:], strict=False))
+    return dims, [_split(a, dims) if ok else None for a, ok in zip(accesses, fits, strict=True)]
+
+
+def _cuts(dims: Sequence[int]) -> set[int]:
+    out, step = {1}, 1
+    for n in reversed(dims):
+        step *= n
+        out.add(step)
+    return out
+
+
+def _split(access: Access, dims: tuple[int, ...]) -> tuple[int, ...]:
+    """The strides of an access in a finer nest."""
+    own = list(zip(access.dims, access.strides, strict=True)) if access.positions is None else [(access.size, 1)]
+    out: list[int] = []
+    left, step = (own.pop() if own else (1, 0))
+    for n in reversed(dims):
+        if left == 1 and own:
+            left, step = own.pop()
+        out.append(step if left > 1 else 0)
+        left //= n
+        step *= n
+    return tuple(reversed(out))

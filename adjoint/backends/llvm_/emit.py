@@ -1,0 +1,468 @@
+"""Kernels as text of LLVM IR: loop nests whose innermost loop works on vectors.
+
+The loops are written with vector types and calls of vector functions, so nothing depends on what LLVM's loop
+vectorizer finds out. The elements that are left at the end of a loop go through the same vector code under a mask: an
+element's value does not depend on where it stands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .access import Access, _split, contiguous, refined
+from .body import Body, literal
+from .kernels import KERNELS
+from .lowering import Buffer, Element, Kernel, Load, Sink
+
+__all__ = ["Pools", "kernel_text"]
+
+FIXED = 3  # slots of the table of addresses before inputs: work, constants, positions
+BLOCK = 4096  # steps whose sum is formed apart: the error of long sums grows with their number
+NARROW = 8  # steps; a shorter innermost loop gives its place to a longer one
+
+
+class Pools:
+    """Constants and tables of positions of a function, each in one array; and the slots of its buffers."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        self.inputs, self.outputs = inputs, outputs
+        self.constants: list[np.ndarray] = []
+        self.positions: list[np.ndarray] = []
+        self.sizes = [0, 0]
+        self._known: dict[Any, int] = {}
+
+    def slot(self, buffer: Buffer) -> int:
+        """The slot that holds the address of a buffer's array."""
+        if buffer.place == "work":
+            return 0
+        if buffer.place == "constant":
+            return 1
+        first = {"input": FIXED, "output": FIXED + self.inputs, "array": FIXED + self.inputs + self.outputs}
+        return first[buffer.place] + buffer.index
+
+    def offset(self, buffer: Buffer) -> int:
+        """Where the buffer starts in that array."""
+        if buffer.place != "constant":
+            return buffer.offset
+        return self._add(0, self.constants, buffer.clear)
+
+    def table(self, positions: np.ndarray) -> int:
+        """Where a table of positions starts."""
+        return self._add(1, self.positions, positions.astype(np.int32))
+
+    def _add(self, kind: int, into: list[np.ndarray], data: np.ndarray) -> int:
+        key = kind, data.tobytes()
+        if key not in self._known:
+            self._known[key] = self.sizes[kind]
+            into.append(data)
+            self.sizes[kind] += data.size
+        return self._known[key]
+
+
+class _Place:
+    """One access of a kernel: its array, and its strides in the loop nest."""
+
+    def __init__(self, pools: Pools, buffer: Buffer, access: Access, strides: tuple[int, ...] | None, nest: Any) -> None:
+        dims, order = nest
+        self.slot, self.start = pools.slot(buffer), pools.offset(buffer)
+        self.table: int | None = None
+        self.positions: np.ndarray | None = None
+        if access.positions is not None or strides is None:
+            table = access.table().reshape(dims).transpose(order).reshape(-1)
+            self.positions, self.table = table, pools.table(table)
+            strides = _split(contiguous(access.size), tuple(dims[i] for i in order))
+        else:
+            self.start += access.offset
+            strides = tuple(strides[i] for i in order)
+        self.strides = strides
+
+    @property
+    def inner(self) -> int:
+        return self.strides[-1] if self.strides else 0
+
+    @property
+    def outer(self) -> tuple[int, ...]:
+        return self.strides[:-1]
+
+
+class _KernelText:
+    def __init__(self, kernel: Kernel, pools: Pools, width: int, declarations: set[str], symbols: Any) -> None:
+        self.kernel, self.pools, self.declarations, self.symbols = kernel, pools, declarations, symbols
+        self.lines: list[str] = []
+        self.count = 0
+        operands = [a for e in kernel.elements for a in e.args if isinstance(a, Load)]
+        operands += [s.value for s in kernel.sinks if isinstance(s.value, Load)]
+        stores = [Sink("store", e, e.buffer, contiguous(e.size), 0) for e in kernel.elements if e.buffer is not None]
+        self.sinks = stores + kernel.sinks
+        accesses: list[tuple[Buffer, Access]] = [(a.buffer, a.access) for a in operands]
+        accesses += [(s.buffer, s.access) for s in self.sinks]
+        dims, strides = refined([a for _, a in accesses], kernel.size)
+        order = _loop_order(dims)
+        self.dims = tuple(dims[i] for i in order)
+        places: dict[Any, _Place] = {}
+        found = []
+        for (buffer, access), own in zip(accesses, strides, strict=True):
+            key = id(buffer), id(access.positions), access.offset, access.dims, access.strides
+            if key not in places:
+                places[key] = _Place(pools, buffer, access, own, (dims, order))
+            found.append(places[key])
+        self.places = list(dict.fromkeys(found))
+        self.place_of: dict[int, _Place] = {id(a): p for a, p in zip(operands, found, strict=False)}
+        self.sink_places = found[len(operands) :]
+        n = self.dims[-1] if self.dims else 1
+        self.width = 1
+        while self.width < min(width, n):
+            self.width *= 2
+        self.full = n // self.width * self.width
+        self.rest = n - self.full
+
+    def emit(self, text: str) -> None:
+        self.lines.append(text)
+
+    def fresh(self, text: str) -> str:
+        """Emit an instruction that must not be shared (it reads what sinks write)."""
+        self.count += 1
+        name = f"%t{self.count}"
+        self.lines.append(f"{name} = {text}")
+        return name
+
+    # -- the nest
+    def text(self, name: str) -> str:
+        self.pointers: dict[int, str] = {}
+        self.emit("entry:")
+        for slot in sorted({p.slot for p in self.places} | ({2} if any(p.table is not None for p in self.places) else set())):
+            at = self.fresh(f"getelementptr ptr, ptr %t, i64 {slot}")
+            self.pointers[slot] = self.fresh(f"load ptr, ptr {at}, align 8")
+        outer = self.dims[:-1]
+        for d in range(len(outer)):
+            self.emit(f"br label %pre{d}")
+            self.emit(f"pre{d}:")
+            self.emit(f"br label %head{d}")
+            self.emit(f"head{d}:")
+            self.emit(f"%o{d} = phi i64 [0, %pre{d}], [%n{d}, %latch{d}]")
+        self.emit("br label %inner")
+        self.emit("inner:")
+        self._bases()
+        self._innermost()
+        for d in reversed(range(len(outer))):
+            self.emit(f"br label %latch{d}")
+            self.emit(f"latch{d}:")
+            self.emit(f"%n{d} = add i64 %o{d}, 1")
+            self.emit(f"%c{d} = icmp ult i64 %n{d}, {outer[d]}")
+            self.emit(f"br i1 %c{d}, label %head{d}, label %exit{d}")
+            self.emit(f"exit{d}:")
+        self.emit("ret void")
+        body = "\n".join(self.lines)
+        return f"define internal void @{name}(ptr %t) noinline #0 {{\n{body}\n}}\n"
+
+    def _bases(self) -> None:
+        """Addresses at the start of the innermost loop, and the numbers that it does not change."""
+        self.base: dict[_Place, str] = {}
+        self.index_base: dict[_Place, str] = {}
+        self.held: dict[_Place, str] = {}
+        self.reads = {id(p) for p in self.place_of.values()}
+        for p in self.places:
+            at = str(p.start if p.table is None else p.table)
+            for d, s in enumerate(p.outer):
+                if s:
+                    step = f"%o{d}" if s == 1 else self.fresh(f"mul i64 %o{d}, {s}")
+                    at = step if at == "0" else self.fresh(f"add i64 {at}, {step}")
+            if p.table is None:
+                self.base[p] = self.fresh(f"getelementptr double, ptr {self.pointers[p.slot]}, i64 {at}")
+            else:
+                self.index_base[p] = self.fresh(f"getelementptr i32, ptr {self.pointers[2]}, i64 {at}")
+                start = f"getelementptr double, ptr {self.pointers[p.slot]}, i64 {p.start}"
+                self.base[p] = self.fresh(start) if p.start else self.pointers[p.slot]
+        for p in self.places:
+            if p.inner == 0 and id(p) in self.reads and p.table is None:
+                value = self.fresh(f"load double, ptr {self.base[p]}, align 8")
+                self.held[p] = value if self.width == 1 else self._splat(value)
+
+    def _splat(self, value: str) -> str:
+        kind = f"<{self.width} x double>"
+        one = self.fresh(f"insertelement {kind} poison, double {value}, i64 0")
+        return self.fresh(f"shufflevector {kind} {one}, {kind} poison, <{self.width} x i32> zeroinitializer")
+
+    # -- the innermost loop
+    def _innermost(self) -> None:
+        sums = [(k, s) for k, s in enumerate(self.sinks) if s.kind != "store" and self._is_held(k)]
+        self.totals = {k: self._number(_neutral(s)) for k, s in sums}
+        if self.full > self.width:
+            self._loop([k for k, _ in sums])
+        elif self.full:
+            self._once("0", None, "v")
+        if self.rest:
+            self._once(str(self.full), self._mask(), "w")
+        for k, s in sums:
+            self._finish(k, s)
+
+    def _is_held(self, k: int) -> bool:
+        p = self.sink_places[k]
+        return p.inner == 0 and p.table is None
+
+    def _number(self, x: float) -> str:
+        return literal(x) if self.width == 1 else f"splat (double {literal(x)})"
+
+    def _mask(self) -> str:
+        return "<" + ", ".join(f"i1 {'true' if k < self.rest else 'false'}" for k in range(self.width)) + ">"
+
+    def _loop(self, sums: list[int]) -> None:
+        """Steps 0 … full; long sums in blocks."""
+        kind = _vector("double", self.width)
+        blocks = bool(sums) and self.full > 2 * BLOCK and not self.dims[:-1]
+        start, stop, before = "0", str(self.full), "inner"
+        neutral = dict(self.totals)
+        if blocks:
+            self.emit("br label %block")
+            self.emit("block:")
+            self.emit("%b = phi i64 [0, %inner], [%bn, %joined]")
+            for k in sums:
+                self.emit(f"%total{k} = phi {kind} [{neutral[k]}, %inner], [%added{k}, %joined]")
+            self.emit(f"%bn = add i64 %b, {BLOCK}")
+            self.emit(f"%bc = icmp ult i64 %bn, {self.full}")
+            self.emit(f"%stop = select i1 %bc, i64 %bn, i64 {self.full}")
+            start, stop, before = "%b", "%stop", "block"
+        self.emit("br label %loop")
+        self.emit("loop:")
+        self.emit(f"%i = phi i64 [{start}, %{before}], [%next, %loop]")
+        for k in sums:
+            self.emit(f"%sum{k} = phi {kind} [{neutral[k]}, %{before}], [%grown{k}, %loop]")
+            self.totals[k] = f"%sum{k}"
+        self._once("%i", None, "v")
+        for k in sums:
+            self.emit(f"%grown{k} = select i1 true, {kind} {self.totals[k]}, {kind} {self.totals[k]}")
+            self.totals[k] = f"%grown{k}"
+        self.emit(f"%next = add i64 %i, {self.width}")
+        self.emit(f"%more = icmp ult i64 %next, {stop}")
+        self.emit("br i1 %more, label %loop, label %joined")
+        self.emit("joined:")
+        if blocks:
+            for k in sums:
+                self.emit(f"%added{k} = {self._combine(self.sinks[k], kind, f'%total{k}', f'%grown{k}')}")
+                self.totals[k] = f"%added{k}"
+            self.emit("br i1 %bc, label %block, label %summed")
+            self.emit("summed:")
+
+    def _combine(self, sink: Sink, kind: str, a: str, b: str) -> str:
+        if sink.kind == "add":
+            return f"fadd {kind} {a}, {b}"
+        suffix = "f64" if kind == "double" else f"v{self.width}f64"
+        self.declarations.add(f"declare {kind} @llvm.{sink.kind}.{suffix}({kind}, {kind})")
+        return f"call {kind} @llvm.{sink.kind}.{suffix}({kind} {a}, {kind} {b})"
+
+    def _finish(self, k: int, sink: Sink) -> None:
+        """Join the elements of a sum, and add it to its place."""
+        total = self.totals[k]
+        if self.width > 1:
+            kind = f"<{self.width} x double>"
+            parts = [self.fresh(f"extractelement {kind} {total}, i64 {j}") for j in range(self.width)]
+            while len(parts) > 1:
+                half = len(parts) // 2
+                parts = [
+                    self.fresh(self._combine(sink, "double", a, b))
+                    for a, b in zip(parts[:half], parts[half:], strict=True)
+                ]
+            total = parts[0]
+        at = self.base[self.sink_places[k]]
+        old = self.fresh(f"load double, ptr {at}, align 8")
+        new = self.fresh(self._combine(sink, "double", old, total))
+        self.emit(f"store double {new}, ptr {at}, align 8")
+
+    # -- one step
+    def _once(self, i: str, mask: str | None, prefix: str) -> None:
+        body = Body(self.width, self.declarations, self.symbols, prefix)
+        body.lines = self.lines
+        self.body, self.i, self.mask = body, i, mask
+        values: dict[int, str] = {}
+        for e in self.kernel.elements:
+            values[id(e)] = KERNELS[e.name](body, *(self._value(a, values) for a in e.args))
+        for k, sink in enumerate(self.sinks):
+            value = self._value(sink.value, values)
+            if sink.kind == "store":
+                self._store(self.sink_places[k], value)
+            elif self._is_held(k):
+                if mask is not None:
+                    value = body.op(f"select {body.mask} {mask}, {body.type} {value}, {body.type} {self._number(_neutral(sink))}")
+                self.totals[k] = self.fresh(self._combine(sink, body.type, self.totals[k], value))
+            else:
+                self._grow(self.sink_places[k], sink, value)
+
+    def _value(self, operand: Any, values: dict[int, str]) -> str:
+        if isinstance(operand, Element):
+            return values[id(operand)]
+        if isinstance(operand, Load):
+            return self._load(self.place_of[id(operand)])
+        return self.body.number(operand)
+
+    def _load(self, p: _Place) -> str:
+        body = self.body
+        if p in self.held:
+            return self.held[p]
+        if self.width == 1:
+            return body.op(f"load double, ptr {self._element(p)}, align 8")
+        if p.table is None and p.inner == 1:
+            at = body.op(f"getelementptr double, ptr {self.base[p]}, i64 {self.i}")
+            if self.mask is None:
+                return body.op(f"load {body.type}, ptr {at}, align 8")
+            return self._masked_load("double", at)
+        return self._gather(self._addresses(p), body.op)
+
+    def _masked_load(self, kind: str, at: str) -> str:
+        bits = "f64" if kind == "double" else "i32"
+        vector = f"<{self.width} x {kind}>"
+        name = f"llvm.masked.load.v{self.width}{bits}.p0"
+        size = 8 if kind == "double" else 4
+        self.declarations.add(f"declare {vector} @{name}(ptr, i32, {self.body.mask}, {vector})")
+        return self.body.op(
+            f"call {vector} @{name}(ptr {at}, i32 {size}, {self.body.mask} {self.mask}, {vector} zeroinitializer)"
+        )
+
+    def _element(self, p: _Place) -> str:
+        """The address of one element."""
+        body = self.body
+        if p.table is not None:
+            at = body.op(f"getelementptr i32, ptr {self.index_base[p]}, i64 {self.i}")
+            index = body.op(f"load i32, ptr {at}, align 4")
+            wide = body.op(f"zext i32 {index} to i64")
+            return body.op(f"getelementptr double, ptr {self.base[p]}, i64 {wide}")
+        if self.i == "0" or not p.inner:
+            return self.base[p]
+        at = self.i if p.inner == 1 else body.op(f"mul i64 {self.i}, {p.inner}")
+        return body.op(f"getelementptr double, ptr {self.base[p]}, i64 {at}")
+
+    def _indices(self, p: _Place) -> str:
+        """Positions of the elements of one step, beside the base."""
+        body = self.body
+        if p.table is not None:
+            at = body.op(f"getelementptr i32, ptr {self.index_base[p]}, i64 {self.i}")
+            vector = f"<{self.width} x i32>"
+            index = body.op(f"load {vector}, ptr {at}, align 4") if self.mask is None else self._masked_load("i32", at)
+            return body.op(f"zext {vector} {index} to {body.integer}")
+        steps = "<" + ", ".join(f"i64 {k * p.inner}" for k in range(self.width)) + ">"
+        start = body.op(f"mul i64 {self.i}, {p.inner}")
+        one = body.op(f"insertelement {body.integer} poison, i64 {start}, i64 0")
+        same = f"{body.integer} {one}, {body.integer} poison, <{self.width} x i32> zeroinitializer"
+        all_ = body.op(f"shufflevector {same}")
+        return body.op(f"add {body.integer} {all_}, {steps}")
+
+    def _addresses(self, p: _Place) -> str:
+        return self.body.op(f"getelementptr double, ptr {self.base[p]}, {self.body.integer} {self._indices(p)}")
+
+    def _active(self) -> str:
+        return self.mask or "splat (i1 true)"
+
+    def _gather(self, at: str, emit: Any) -> str:
+        body = self.body
+        name = f"llvm.masked.gather.v{self.width}f64.v{self.width}p0"
+        self.declarations.add(f"declare {body.type} @{name}(<{self.width} x ptr>, i32, {body.mask}, {body.type})")
+        return emit(
+            f"call {body.type} @{name}(<{self.width} x ptr> {at}, i32 8, {body.mask} {self._active()}, "
+            f"{body.type} zeroinitializer)"
+        )
+
+    def _scatter(self, at: str, value: str) -> None:
+        body = self.body
+        name = f"llvm.masked.scatter.v{self.width}f64.v{self.width}p0"
+        self.declarations.add(f"declare void @{name}({body.type}, <{self.width} x ptr>, i32, {body.mask})")
+        self.emit(
+            f"call void @{name}({body.type} {value}, <{self.width} x ptr> {at}, i32 8, {body.mask} {self._active()})"
+        )
+
+    def _store(self, p: _Place, value: str) -> None:
+        body = self.body
+        if self.width == 1:
+            self.emit(f"store double {value}, ptr {self._element(p)}, align 8")
+        elif p.table is None and p.inner == 1:
+            at = body.op(f"getelementptr double, ptr {self.base[p]}, i64 {self.i}")
+            self._store_vector(at, value)
+        else:
+            self._scatter(self._addresses(p), value)
+
+    def _store_vector(self, at: str, value: str) -> None:
+        body = self.body
+        if self.mask is None:
+            self.emit(f"store {body.type} {value}, ptr {at}, align 8")
+            return
+        name = f"llvm.masked.store.v{self.width}f64.p0"
+        self.declarations.add(f"declare void @{name}({body.type}, ptr, i32, {body.mask})")
+        self.emit(f"call void @{name}({body.type} {value}, ptr {at}, i32 8, {body.mask} {self.mask})")
+
+    def _grow(self, p: _Place, sink: Sink, value: str) -> None:
+        """Add to the elements of a buffer (or take the larger, the smaller)."""
+        body = self.body
+        if self.width == 1:
+            at = self._element(p)
+            old = self.fresh(f"load double, ptr {at}, align 8")
+            new = self.fresh(self._combine(sink, "double", old, value))
+            self.emit(f"store double {new}, ptr {at}, align 8")
+        elif p.table is None and p.inner == 1:
+            at = body.op(f"getelementptr double, ptr {self.base[p]}, i64 {self.i}")
+            load = self._masked_fresh(at) if self.mask else self.fresh(f"load {body.type}, ptr {at}, align 8")
+            self._store_vector(at, self.fresh(self._combine(sink, body.type, load, value)))
+        elif p.table is None or _distinct(p.positions, self.dims[-1], self.width):  # type: ignore[arg-type]
+            at = self._addresses(p)
+            old = self._gather(at, self.fresh)
+            self._scatter(at, self.fresh(self._combine(sink, body.type, old, value)))
+        else:
+            self._grow_one_by_one(p, sink, value)
+
+    def _masked_fresh(self, at: str) -> str:
+        body = self.body
+        name = f"llvm.masked.load.v{self.width}f64.p0"
+        self.declarations.add(f"declare {body.type} @{name}(ptr, i32, {body.mask}, {body.type})")
+        return self.fresh(
+            f"call {body.type} @{name}(ptr {at}, i32 8, {body.mask} {self.mask}, {body.type} zeroinitializer)"
+        )
+
+    def _grow_one_by_one(self, p: _Place, sink: Sink, value: str) -> None:
+        body = self.body
+        indices = self._indices(p)
+        for j in range(self.rest if self.mask else self.width):
+            index = body.op(f"extractelement {body.integer} {indices}, i64 {j}")
+            part = body.op(f"extractelement {body.type} {value}, i64 {j}")
+            at = body.op(f"getelementptr double, ptr {self.base[p]}, i64 {index}")
+            old = self.fresh(f"load double, ptr {at}, align 8")
+            new = self.fresh(self._combine(sink, "double", old, part))
+            self.emit(f"store double {new}, ptr {at}, align 8")
+
+
+def _vector(kind: str, width: int) -> str:
+    return kind if width == 1 else f"<{width} x {kind}>"
+
+
+def _neutral(sink: Sink) -> float:
+    return {"add": 0.0, "maximum": -np.inf, "minimum": np.inf}[sink.kind]
+
+
+def _loop_order(dims: Sequence[int]) -> list[int]:
+    """The dimensions with the innermost last: the last one, unless it is short and another is long."""
+    order = list(range(len(dims)))
+    if len(dims) > 1 and dims[-1] < NARROW:
+        longest = int(np.argmax(dims))
+        if dims[longest] >= 2 * dims[-1]:
+            order.remove(longest)
+            order.append(longest)
+    return order
+
+
+def _distinct(positions: np.ndarray, length: int, width: int) -> bool:
+    """Whether no vector of steps holds a position twice."""
+    rows = positions.reshape(-1, length)
+    full = length // width * width
+    for part, count in ((rows[:, :full].reshape(-1, width), width), (rows[:, full:], length - full)):
+        if count > 1 and part.size:
+            ordered = np.sort(part, axis=1)
+            if (ordered[:, 1:] == ordered[:, :-1]).any():
+                return False
+    return True
+
+
+def kernel_text(
+    kernel: Kernel, name: str, pools: Pools, width: int, declarations: set[str], symbols: dict[tuple[str, int], str]
+) -> str:
+    """The function ``void name(ptr table)`` of a kernel; ``table`` holds the addresses of work, constants, positions,
+    inputs, outputs and arrays."""
+    return _KernelText(kernel, pools, width, declarations, symbols).text(name)

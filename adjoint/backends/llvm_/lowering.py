@@ -1,0 +1,601 @@
+"""From expressions to kernels: which operations run in one loop, in which order, and where their results are.
+
+Operations of one number of elements fuse into one loop. What an operation reads from another loop's result, or
+reads in another order (a slice, a gather, a broadcast), must be in memory before: that splits the program into
+*stages*. Sums, scatter-adds and joins are *sinks* of the loop that computes their operand. Operations without a
+kernel (factorizations, large matrix products, black boxes) are calls between the loops.
+
+    stage(elementwise) = max over operands: stage(operand) in the same loop, stage(operand) + 1 from memory
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ...expr import Constant, Expr, Variable
+from .access import Access, View, contiguous, strided
+from .kernels import KERNELS
+
+__all__ = ["Buffer", "Call", "Element", "Kernel", "Load", "Lowered", "Sink", "lower"]
+
+LONGEST_BODY = 400  # operations of one loop; beyond, registers run out and LLVM takes more than linear time
+SMALL_PRODUCT = 65536  # multiplications of matrix products as loops; beyond, BLAS is faster
+SMALL_MATRIX = 1024  # multiplications per matrix, of a batch
+
+
+@dataclass(slots=True, eq=False)
+class Buffer:
+    """An array in memory. ``place``: work, output, input, constant or array (made by a call)."""
+
+    size: int
+    place: str
+    index: int = 0
+    offset: int = 0
+    clear: Any = None  # what it holds before sinks add to it; the values of a constant
+    first: int = 0  # stages between which it is needed
+    last: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class Load:
+    """An operand read from memory."""
+
+    buffer: Buffer
+    access: Access
+
+
+@dataclass(slots=True, eq=False)
+class Element:
+    """An elementwise operation in a loop: of operands that are elements, loads or numbers."""
+
+    name: str
+    size: int
+    args: list[Any]
+    stage: int
+    buffer: Buffer | None = None
+    order: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class Sink:
+    """What a loop does with a value: ``store``, ``add``, ``maximum`` or ``minimum`` into a buffer."""
+
+    kind: str
+    value: Any
+    buffer: Buffer
+    access: Access
+    stage: int
+
+
+@dataclass(slots=True, eq=False)
+class Call:
+    """An operation that NumPy executes, its arguments as arrays."""
+
+    node: Expr
+    args: list[Any]  # (buffer, base shape, operations looked through) or a constant array
+    buffer: Buffer
+    stage: int
+
+
+@dataclass(slots=True, eq=False)
+class Kernel:
+    """A loop over ``size`` steps."""
+
+    stage: int
+    size: int
+    elements: list[Element] = field(default_factory=list)
+    sinks: list[Sink] = field(default_factory=list)
+
+
+@dataclass(slots=True, eq=False)
+class Lowered:
+    """A program in stages: each has clears, kernels and calls."""
+
+    kernels: list[Kernel]
+    calls: list[Call]
+    outputs: list[Buffer]
+    inputs: list[Buffer]
+    work: int  # doubles of work memory
+    stages: int
+
+
+def lower(
+    inputs: Sequence[Any], outputs: Sequence[Any], order: Sequence[Expr], definitions: Mapping[Any, Expr]
+) -> Lowered:
+    """The kernels and calls of a function (arguments as in ``Backend.compile``; ``order``: its nodes, sorted)."""
+    return _Lowering(inputs, outputs, order, definitions).run()
+
+
+_VIEWS = ("reshape", "transpose", "broadcast_to", "getitem", "take")
+
+
+class _Lowering:
+    def __init__(self, inputs: Any, outputs: Any, order: Sequence[Expr], definitions: Any) -> None:
+        self.outputs, self.order, self.definitions = outputs, order, definitions
+        self.made: dict[Expr, Any] = {}  # Element or Buffer of every core node
+        self.ready: dict[Buffer, int] = {}  # stage from which a buffer can be read
+        self.kernels: dict[tuple[int, int], Kernel] = {}
+        self.calls: list[Call] = []
+        self.clears: list[Buffer] = []
+        self.buffers: list[Buffer] = []
+        self.inputs = self._inputs(inputs)
+        self.count = 0
+        self.uses: dict[Expr, int] = {}
+        self.views: dict[Any, Any] = {}
+
+    def _inputs(self, inputs: Any) -> list[Buffer]:
+        found = []
+        for k, item in enumerate(inputs):
+            at = 0
+            for v in item if isinstance(item, tuple) else (item,):
+                self.made[v] = Buffer(v.size, "input", k, at)
+                self.ready[self.made[v]] = 0
+                at += v.size
+            found.append(Buffer(at, "input", k))
+        return found
+
+    # -- nodes
+    def core(self, node: Expr) -> Expr:
+        """The node that holds the elements of another in the same order: through definitions and reshapes."""
+        while True:
+            if node in self.definitions:
+                node = self.definitions[node]
+            elif node.op is not None and node.op.name == "reshape":
+                node = node.args[0]
+            else:
+                return node
+
+    def run(self) -> Lowered:
+        self._count_uses()
+        self._find_sums()
+        targets = self._targets()
+        for node in self.order:
+            if self.core(node) is node and node.op is not None:
+                self._lower(node, targets.get(node))
+        results = self._results(targets)
+        self._split_long()
+        work = self._place_work()
+        stages = 1 + max([k.stage for k in self._listed] + [c.stage for c in self.calls], default=0)
+        kernels = [_clearing(b) for b in self.clears if b.size] + self._listed
+        return Lowered(sorted(kernels, key=lambda k: k.stage), self.calls, results, self.inputs, work, stages)
+
+    def _count_uses(self) -> None:
+        uses = self.uses
+        for node in self.order:
+            if self.core(node) is not node:
+                continue
+            for a in node.args:
+                c = self.core(a)
+                uses[c] = uses.get(c, 0) + 1
+        for out in self.outputs:
+            for e in out if isinstance(out, tuple) else (out,):
+                c = self.core(e)
+                uses[c] = uses.get(c, 0) + 1
+
+    def _targets(self) -> dict[Expr, Buffer]:
+        """Output buffers that results are written to at once: of the first output each node is."""
+        self.wanted: list[tuple[Expr, Buffer]] = []
+        targets: dict[Expr, Buffer] = {}
+        for k, out in enumerate(self.outputs):
+            at = 0
+            for e in out if isinstance(out, tuple) else (out,):
+                buffer = Buffer(e.size, "output", k, at)
+                at += e.size
+                c = self.core(e)
+                if c.op is None or c.op.name in _VIEWS or c in targets or c.size != e.size:
+                    self.wanted.append((e, buffer))
+                else:
+                    targets[c] = buffer
+                    self.wanted.append((e, buffer))
+        return targets
+
+    def _results(self, targets: dict[Expr, Buffer]) -> list[Buffer]:
+        for e, buffer in self.wanted:
+            if targets.get(self.core(e)) is not buffer and e.size:
+                self._sink("store", e, buffer, contiguous(e.size))
+        return [
+            Buffer(sum(e.size for e in out) if isinstance(out, tuple) else out.size, "output", k)
+            for k, out in enumerate(self.outputs)
+        ]
+
+    def _lower(self, node: Expr, target: Buffer | None) -> None:
+        op = node.op
+        assert op is not None
+        if op.name in _VIEWS or node in self.made or node in self.absorbed:
+            return  # by those that read it
+        if not node.size:
+            self.made[node] = self._buffer(0, target, 0)
+        elif op.kind == "elementwise" and op.name in KERNELS and not node.params:
+            if node in self.sums:
+                self._accumulate(node, target)
+                return
+            element = self._element(op.name, node.size, [(a, node.shape) for a in node.args])
+            element.buffer = target
+            if target is not None:
+                self.ready[target] = element.stage + 1
+            self.made[node] = element
+        elif op.name in _SINKS and (op.name != "matmul" or _is_small_product(node)):
+            self._into(node, self._new_sum(node, target))
+        elif op.name == "concatenate":
+            self._concatenate(node, target)
+        elif op.name in ("amax", "amin") and node.args[0].size:
+            self._extremum(node, target)
+        else:
+            self._call(node, target)
+
+    # -- operands
+    def _element(self, name: str, size: int, operands: Sequence[tuple[Expr, Any]]) -> Element:
+        args = [self._operand(a, shape, size) for a, shape in operands]
+        return self._placed(name, size, args)
+
+    def _placed(self, name: str, size: int, args: list[Any]) -> Element:
+        stage = max((self._stage_of(a) for a in args), default=0)
+        for i, a in enumerate(args):
+            if isinstance(a, Element) and a.stage < stage:
+                args[i] = self._reload(a)
+        element = Element(name, size, args, stage, None, self.count)
+        self.count += 1
+        self._kernel(stage, size).elements.append(element)
+        return element
+
+    def _stage_of(self, operand: Any) -> int:
+        if isinstance(operand, Element):
+            return operand.stage
+        return self.ready[operand.buffer] if isinstance(operand, Load) else 0
+
+    def _kernel(self, stage: int, size: int) -> Kernel:
+        key = stage, size
+        if key not in self.kernels:
+            self.kernels[key] = Kernel(stage, size)
+        return self.kernels[key]
+
+    def _operand(self, node: Expr, shape: Any, size: int) -> Any:
+        """An operand of a loop over ``size`` elements of a shape: a number, an element of the loop, or a load."""
+        c = self.core(node)
+        if isinstance(c, Constant) and (not c.shape or c.size == 1):
+            return float(c.value if not c.shape else c.value.reshape(-1)[0])
+        if c.size == size and node.size == size and not (c.op is not None and c.op.name in _VIEWS):
+            made = self.made.get(c)
+            if isinstance(made, Element):
+                return made
+            return self._read(self._memory(c), contiguous(size))
+        base, access = self._seen(node, shape)
+        if base.op is not None and base.size == 1 and isinstance(self.made.get(base), Element) and size == 1:
+            return self.made[base]
+        return self._read(self._memory(base), access)
+
+    def _read(self, buffer: Buffer, access: Access) -> Load:
+        return Load(buffer, access)
+
+    def _reload(self, element: Element) -> Load:
+        return self._read(self._buffer_of(element), contiguous(element.size))
+
+    def _buffer_of(self, element: Element) -> Buffer:
+        if element.buffer is None:
+            element.buffer = self._buffer(element.size, None, element.stage + 1)
+        return element.buffer
+
+    def _buffer(self, size: int, target: Buffer | None, ready: int) -> Buffer:
+        buffer = target
+        if buffer is None:
+            buffer = Buffer(size, "work")
+            self.buffers.append(buffer)
+        self.ready[buffer] = ready
+        return buffer
+
+    def _memory(self, c: Expr) -> Buffer:
+        """The buffer of a core node."""
+        made = self.made.get(c)
+        if made is None:
+            assert isinstance(c, Constant), c
+            made = self.made[c] = Buffer(c.size, "constant", 0, 0, np.ascontiguousarray(c.value).reshape(-1))
+            self.ready[made] = 0
+        return self._buffer_of(made) if isinstance(made, Element) else made
+
+    def _chain(self, node: Expr) -> tuple[Expr, list[Expr]]:
+        """The node below all operations that only copy elements, and these operations, innermost first."""
+        chain: list[Expr] = []
+        while True:
+            if node in self.definitions:
+                node = self.definitions[node]
+            elif node.op is not None and node.op.name in _VIEWS:
+                chain.append(node)
+                node = node.args[0]
+            else:
+                return node, chain[::-1]
+
+    def _seen(self, node: Expr, shape: Any) -> tuple[Expr, Access]:
+        """The core node that a node copies its elements from, and where they are when broadcast to a shape."""
+        key = node, shape
+        if key not in self.views:
+            base, chain = self._chain(node)
+            view = View(base.shape)
+            for step in chain:
+                assert step.op is not None
+                view.apply(step.op, step.params)
+            if shape is not None and shape != node.shape:
+                view.broadcast(shape)
+            self.views[key] = base, view.access()
+        return self.views[key]
+
+    # -- sinks
+    def _sink(self, kind: str, value: Any, buffer: Buffer, access: Access, sign: int = 1) -> Sink:
+        if isinstance(value, Expr):
+            value = self._operand(value, value.shape, access.size)
+        if sign < 0:
+            value = -value if isinstance(value, float) else self._placed("negative", access.size, [value])
+        stage = self._stage_of(value)
+        sink = Sink(kind, value, buffer, access, stage)
+        self._kernel(stage, access.size).sinks.append(sink)
+        self.ready[buffer] = max(self.ready.get(buffer, 0), stage + 1)
+        return sink
+
+    def _new_sum(self, node: Expr, target: Buffer | None) -> Buffer:
+        buffer = self.made[node] = self._buffer(node.size, target, 0)
+        buffer.clear = 0.0
+        self.clears.append(buffer)
+        return buffer
+
+    def _into(self, node: Expr, buffer: Buffer, sign: int = 1) -> None:
+        """Add the result of a linear operation to a buffer, or subtract it."""
+        _SINKS[node.op.name](self, node, buffer, sign)  # type: ignore[union-attr]
+
+    def _add_sum(self, node: Expr, buffer: Buffer, sign: int) -> None:
+        x, axes = node.args[0], node.params[0]
+        strides, step = [], 1
+        for i in reversed(range(x.ndim)):
+            strides.append(0 if i in axes else step)
+            step *= 1 if i in axes else x.shape[i]
+        if x.size:
+            self._sink("add", x, buffer, strided(x.shape, strides[::-1]), sign)
+
+    def _add_embed(self, node: Expr, buffer: Buffer, sign: int) -> None:
+        x = node.args[0]
+        if x.size:
+            view = View(node.shape)
+            view.apply(_GETITEM_ROW, (node.params[0],))
+            self._sink("add", x, buffer, view.access(), sign)
+
+    def _add_scatter(self, node: Expr, buffer: Buffer, sign: int) -> None:
+        x = node.args[0]
+        if x.size:
+            view = View(node.shape)
+            view.apply(_TAKE_ROW, (node.params[0],))
+            self._sink("add", x, buffer, view.access(), sign)
+
+    def _add_sparse(self, node: Expr, buffer: Buffer, sign: int) -> None:
+        """Σ data[e]·x[col[e]] into row[e], over the nonzeros."""
+        matrix, x = node.params[0].array.tocoo(), node.args[0]
+        rows, columns, data = matrix.row.astype(np.int64), matrix.col.astype(np.int64), matrix.data
+        if x.ndim == 2:
+            k = np.arange(x.shape[1])
+            rows, columns = ((p[:, None] * x.shape[1] + k).reshape(-1) for p in (rows, columns))
+            data = np.repeat(data, x.shape[1])
+        n = rows.size
+        if not n:
+            return
+        pool = Buffer(n, "constant", 0, 0, np.ascontiguousarray(data))
+        self.ready[pool] = 0
+        base, at = self._seen(x, None)
+        taken = Access(n, 0, (n,), (1,), at.table()[columns])
+        product = self._placed("multiply", n, [Load(pool, contiguous(n)), self._read(self._memory(base), taken)])
+        self._sink("add", product, buffer, Access(n, 0, (n,), (1,), rows), sign)
+
+    def _add_product(self, node: Expr, buffer: Buffer, sign: int) -> None:
+        """out[b,i,j] += A[b,i,k] B[b,k,j] over (b, i, k, j)."""
+        a, b = node.args
+        (m, inner), n, batch = a.shape[-2:], b.shape[-1], math.prod(a.shape[:-2])
+        full = batch, m, inner, n
+        size = math.prod(full)
+        if not size:
+            return
+        left = self._matrix_operand(a, (batch, m, inner, 1), full)
+        right = self._matrix_operand(b, (batch, 1, inner, n), full)
+        product = self._placed("multiply", size, [left, right])
+        self._sink("add", product, buffer, strided(full, (m * n, n, 0, 1)), sign)
+
+    def _matrix_operand(self, x: Expr, shape: tuple[int, ...], full: tuple[int, ...]) -> Any:
+        base, chain = self._chain(x)
+        view = View(base.shape)
+        for step in chain:
+            view.apply(step.op, step.params)  # type: ignore[arg-type]
+        view.apply(_RESHAPE_ROW, (shape,))
+        view.broadcast(full)
+        access = view.access()
+        if isinstance(base, Constant) and base.size == 1:
+            return float(np.reshape(base.value, -1)[0])
+        return self._read(self._memory(base), access)
+
+    def _find_sums(self) -> None:
+        """Sums (a + b, a − b) that hold a sink: all their terms go to the buffer of the outermost sum."""
+        self.sums: set[Expr] = set()
+        self.absorbed: set[Expr] = set()
+        for node in self.order:
+            if self.core(node) is not node or node.op is None:
+                continue
+            args = [self.core(a) for a in node.args]
+            if node.op.name in ("add", "subtract") and all(a.size == node.size for a in node.args):
+                inside = [a for a in args if self.uses[a] == 1 and (a in self.sums or _is_sink(a))]
+                if inside and args[0] is not args[1]:
+                    self.sums.add(node)
+                    self.absorbed.update(inside)
+
+    def _accumulate(self, node: Expr, target: Buffer | None) -> None:
+        """One buffer that all terms of a sum are added to."""
+        buffer = self._new_sum(node, target)
+        stack = [(a, s) for a, s in zip(node.args, _SIGNS[node.op.name], strict=True)]  # type: ignore[union-attr]
+        while stack:
+            e, sign = stack.pop()
+            c = self.core(e)
+            if c not in self.absorbed:
+                value = self._operand(e, e.shape, node.size)
+                if isinstance(value, float):
+                    buffer.clear += sign * value
+                else:
+                    self._sink("add", value, buffer, contiguous(node.size), sign)
+            elif c in self.sums:
+                stack += [(a, sign * s) for a, s in zip(c.args, _SIGNS[c.op.name], strict=True)]  # type: ignore[union-attr]
+            else:
+                self._into(c, buffer, sign)
+
+    def _concatenate(self, node: Expr, target: Buffer | None) -> None:
+        buffer = self.made[node] = self._buffer(node.size, target, 0)
+        axis, start = node.params[0], 0
+        steps = [math.prod(node.shape[i + 1 :]) for i in range(node.ndim)]
+        for part in node.args:
+            if part.size:
+                self._sink("store", part, buffer, strided(part.shape, steps, start * steps[axis]))
+            start += part.shape[axis]
+
+    def _extremum(self, node: Expr, target: Buffer | None) -> None:
+        x, axes = node.args[0], node.params[0]
+        largest = node.op.name == "amax"  # type: ignore[union-attr]
+        buffer = self._new_sum(node, target)
+        buffer.clear = -math.inf if largest else math.inf
+        strides, step = [], 1
+        for i in reversed(range(x.ndim)):
+            strides.append(0 if i in axes else step)
+            step *= 1 if i in axes else x.shape[i]
+        self._sink("maximum" if largest else "minimum", x, buffer, strided(x.shape, strides[::-1]))
+
+    # -- calls
+    def _call(self, node: Expr, target: Buffer | None) -> None:
+        args: list[Any] = []
+        stage = 0
+        for a in node.args:
+            base, chain = self._chain(a)
+            if isinstance(base, Constant):
+                value = base.value
+                for step in chain:
+                    value = step.op.value(value, *step.params)  # type: ignore[union-attr]
+                args.append(value)
+                continue
+            buffer = self._memory(base)
+            stage = max(stage, self.ready[buffer])
+            args.append((buffer, base.shape, chain))
+        buffer = Buffer(node.size, "array", len(self.calls)) if target is None else target
+        self.ready[buffer] = stage + 1
+        self.made[node] = buffer
+        self.calls.append(Call(node, args, buffer, stage))
+
+    # -- the end: long bodies in pieces, and work memory
+    def _split_long(self) -> None:
+        self._listed: list[Kernel] = []
+        for kernel in self.kernels.values():
+            if len(kernel.elements) <= LONGEST_BODY:
+                self._listed.append(kernel)
+                continue
+            parts = [
+                Kernel(kernel.stage, kernel.size, kernel.elements[i : i + LONGEST_BODY])
+                for i in range(0, len(kernel.elements), LONGEST_BODY)
+            ]
+            where = {e: p for p in parts for e in p.elements}
+            for sink in kernel.sinks:
+                (where[sink.value] if isinstance(sink.value, Element) else parts[-1]).sinks.append(sink)
+            for part in parts:
+                for e in part.elements:
+                    for i, a in enumerate(e.args):
+                        if isinstance(a, Element) and where[a] is not part:
+                            e.args[i] = self._reload(a)
+            self._listed += parts
+
+    def _place_work(self) -> int:
+        """Offsets of the work buffers: memory is used again after the last stage that reads it."""
+        span: dict[Buffer, list[int]] = {}
+
+        def touch(buffer: Buffer, stage: int) -> None:
+            if buffer.place == "work" and buffer.size:
+                known = span.setdefault(buffer, [stage, stage])
+                known[0], known[1] = min(known[0], stage), max(known[1], stage)
+
+        for kernel in self._listed:
+            for e in kernel.elements:
+                for a in e.args:
+                    if isinstance(a, Load):
+                        touch(a.buffer, kernel.stage)
+                if e.buffer is not None:
+                    touch(e.buffer, kernel.stage)
+            for s in kernel.sinks:
+                touch(s.buffer, kernel.stage)
+                if isinstance(s.value, Load):
+                    touch(s.value.buffer, kernel.stage)
+        for call in self.calls:
+            for a in call.args:
+                if isinstance(a, tuple):
+                    touch(a[0], call.stage)
+        for b, (first, last) in span.items():
+            b.first, b.last = first, last
+        for b in self.clears:
+            b.first = min((s.stage for s in self._sinks_of(b)), default=0) if b.place != "work" else b.first
+        return _assign(sorted(span, key=lambda b: b.first))
+
+    def _sinks_of(self, buffer: Buffer) -> list[Sink]:
+        if not hasattr(self, "_by_buffer"):
+            self._by_buffer: dict[Buffer, list[Sink]] = {}
+            for kernel in self._listed:
+                for s in kernel.sinks:
+                    self._by_buffer.setdefault(s.buffer, []).append(s)
+        return self._by_buffer.get(buffer, [])
+
+
+def _assign(buffers: Sequence[Buffer]) -> int:
+    """First fit among the freed places of the same size; the total size."""
+    free: dict[int, list[int]] = {}
+    active: list[Buffer] = []
+    total = 0
+    stage = -1
+    for b in buffers:
+        if b.first != stage:
+            stage = b.first
+            for old in [a for a in active if a.last < stage]:
+                active.remove(old)
+                free.setdefault(old.size, []).append(old.offset)
+        places = free.get(b.size)
+        if places:
+            b.offset = places.pop()
+        else:
+            b.offset = total
+            total += (b.size + 7) // 8 * 8 if b.size > 1 else 1
+        active.append(b)
+    return total
+
+
+def _clearing(buffer: Buffer) -> Kernel:
+    """What a buffer holds before sinks add to it."""
+    sink = Sink("store", buffer.clear, buffer, contiguous(buffer.size), buffer.first)
+    return Kernel(buffer.first, buffer.size, [], [sink])
+
+
+def _is_sink(c: Expr) -> bool:
+    return c.op is not None and c.op.name in _SINKS and (c.op.name != "matmul" or _is_small_product(c))
+
+
+_SIGNS = {"add": (1, 1), "subtract": (1, -1)}
+
+
+def _is_small_product(node: Expr) -> bool:
+    a, b = node.args
+    per_matrix = a.shape[-2] * a.shape[-1] * b.shape[-1]
+    total = per_matrix * math.prod(a.shape[:-2])
+    return total <= SMALL_PRODUCT or (total > per_matrix and per_matrix <= SMALL_MATRIX)
+
+
+def _row(name: str) -> Any:
+    from ...primitive import PRIMITIVES
+
+    return PRIMITIVES[name]
+
+
+_SINKS = {
+    "sum": _Lowering._add_sum,
+    "embed": _Lowering._add_embed,
+    "scatter_add": _Lowering._add_scatter,
+    "sparse_product": _Lowering._add_sparse,
+    "matmul": _Lowering._add_product,
+}
+_GETITEM_ROW, _TAKE_ROW, _RESHAPE_ROW = _row("getitem"), _row("take"), _row("reshape")
