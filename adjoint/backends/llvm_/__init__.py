@@ -12,6 +12,7 @@ from ..base import Input, Output
 from ..numpy_ import NumpyBackend
 from .compiled import CompiledFunction
 from .lowering import lower
+from .small import SmallProgram, Step, Totals
 from .target import available
 
 __all__ = ["LlvmBackend", "available"]
@@ -43,3 +44,8 @@ class LlvmBackend:
             if isinstance(node, Variable) and node not in given and node not in definitions:
                 raise ModelError(f"the variable {node.name!r} is not among the inputs of the function")
         return CompiledFunction(lower(inputs, outputs, order, definitions), inputs, outputs).function()
+
+    def small_program(self, variables: tuple[Variable, ...], steps: Sequence[Any], totals: Any) -> Any:
+        """One compiled call for a small program (:class:`.small.SmallProgram`); None where it needs calls of NumPy."""
+        program = SmallProgram(variables, [Step(*s) for s in steps], Totals(*totals))
+        return program if program.usable else None

@@ -94,12 +94,13 @@ class View:
                     return
                 except ValueError:
                     pass  # not a view
-            elif row.name in ("transpose", "broadcast_to", "getitem"):
-                seen = row.value(self.strided, *params)
-                if not isinstance(seen, np.ndarray):  # one element, without its place: as a slice of length one
-                    index = tuple(slice(i, i + 1 or None) if isinstance(i, int) else i for i in row_index(params))
-                    seen = self.strided[(*index, ...)].reshape(())
-                self.strided = seen
+            elif row.name == "getitem":
+                index = row_index(params)
+                # With an ellipsis NumPy gives an array always, also of one element: nothing is read.
+                self.strided = self.strided[index if Ellipsis in index else (*index, ...)]
+                return
+            elif row.name in ("transpose", "broadcast_to"):
+                self.strided = row.value(self.strided, *params)
                 return
             self.positions = self._table().reshape(self.strided.shape)
         self.positions = np.asarray(row.value(self.positions, *params))

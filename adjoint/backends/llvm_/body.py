@@ -29,7 +29,7 @@ class Body:
     width : int
         1 for scalars; else the number of elements of a vector.
     type, mask, integer : str
-        LLVM types of values, of conditions and of 64-bit whole numbers: ``double``, ``i1``, ``i64``, or vectors of them.
+        LLVM types of values, of conditions and of 64-bit whole numbers: ``double``, ``i1``, ``i64``, or vectors.
     lines : list of str
     declarations : set of str
         Declarations of the functions called, and definitions of helper functions (which have the attributes ``#0``,
@@ -41,7 +41,8 @@ class Body:
     def __init__(
         self, width: int, declarations: set[str], vector_functions: dict[tuple[str, int], str], prefix: str = "v"
     ) -> None:
-        self.width, self.declarations, self.vector_functions, self.prefix = width, declarations, vector_functions, prefix
+        self.width, self.prefix = width, prefix
+        self.declarations, self.vector_functions = declarations, vector_functions
         self.lines: list[str] = []
         self._memo: dict[str, str] = {}
         self.type, self.mask, self.integer = (

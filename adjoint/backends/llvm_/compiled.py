@@ -22,7 +22,8 @@ __all__ = ["CompiledFunction"]
 
 COPIED = 4096  # doubles of all small arguments, and of all small results; above, arrays are used where they are
 RELEASE = 20_000  # elements; a call that works on more lets other threads run meanwhile
-STRAIGHT = 600  # operations; above, scalar code is not optimized: LLVM takes more than linear time
+STRAIGHT = 50, 600  # operations of scalar code between which its registers are allocated well: below it does not
+# matter, above LLVM takes more than linear time
 
 Step = Callable[["Frame"], None]
 
@@ -91,7 +92,8 @@ class CompiledFunction:
         if not self.text:
             return groups
         operations = sum(len(k.elements) for k in self.lowered.kernels)
-        module = compile_module(self.text, 0 if operations > STRAIGHT and not heavy else 2)
+        level = 2 if heavy or STRAIGHT[0] <= operations <= STRAIGHT[1] else 0
+        module = compile_module(self.text, level)
         steps, k = [], 0
         for kind, item in groups:
             if kind == "native":

@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 from .body import Body
 from .vector_math import VECTOR_MATH
+from .vector_steps import has_vector_math
 
 __all__ = ["KERNELS", "Kernel"]
 
@@ -25,7 +26,7 @@ def _function(name: str, c_name: str) -> Kernel:
     own = VECTOR_MATH.get(name)
 
     def emit(body: Body, *args: str) -> str:
-        if own is not None and body.width > 1:
+        if own is not None and has_vector_math(body.width):
             return own(body, *args)
         return body.call(c_name, *args)
 
@@ -83,7 +84,7 @@ def _expit(body: Body, x: str) -> str:
 
 def _log1p_exp(body: Body, gap: str) -> str:
     """log(1 + exp(−|gap|))"""
-    return KERNELS["log1p"](body, KERNELS["exp"](body, body.neg(body.intrinsic("fabs", gap))))
+    return KERNELS["log1p"](body, KERNELS["exp"](body, body.neg(body.abs(gap))))
 
 
 def _softplus(body: Body, x: str) -> str:

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from ...expr import Constant, Expr, Variable
+from ...expr import Constant, Expr, constant
 from .access import Access, View, contiguous, strided
 from .kernels import KERNELS
 
@@ -122,6 +122,7 @@ class _Lowering:
         self.kernels: dict[tuple[int, int], Kernel] = {}
         self.calls: list[Call] = []
         self.clears: list[Buffer] = []
+        self.by_buffer: dict[Buffer, list[Sink]] = {}
         self.buffers: list[Buffer] = []
         self.inputs = self._inputs(inputs)
         self.count = 0
@@ -161,7 +162,7 @@ class _Lowering:
         self._split_long()
         work = self._place_work()
         stages = 1 + max([k.stage for k in self._listed] + [c.stage for c in self.calls], default=0)
-        kernels = [_clearing(b) for b in self.clears if b.size] + self._listed
+        kernels = [_clearing(b) for b in self.clears] + self._listed
         return Lowered(sorted(kernels, key=lambda k: k.stage), self.calls, results, self.inputs, work, stages)
 
     def _count_uses(self) -> None:
@@ -220,7 +221,9 @@ class _Lowering:
                 self.ready[target] = element.stage + 1
             self.made[node] = element
         elif op.name in _SINKS and (op.name != "matmul" or _is_small_product(node)):
-            self._into(node, self._new_sum(node, target))
+            buffer = self._new_sum(node, target)
+            self._into(node, buffer)
+            self._settle(buffer)
         elif op.name == "concatenate":
             self._concatenate(node, target)
         elif op.name in ("amax", "amin") and node.args[0].size:
@@ -332,6 +335,7 @@ class _Lowering:
         stage = self._stage_of(value)
         sink = Sink(kind, value, buffer, access, stage)
         self._kernel(stage, access.size).sinks.append(sink)
+        self.by_buffer.setdefault(buffer, []).append(sink)
         self.ready[buffer] = max(self.ready.get(buffer, 0), stage + 1)
         return sink
 
@@ -432,9 +436,11 @@ class _Lowering:
         while stack:
             e, sign = stack.pop()
             c = self.core(e)
-            if c not in self.absorbed:
+            if isinstance(c, Constant) and c.shape and isinstance(buffer.clear, float) and e.size == node.size:
+                buffer.clear = self._read(self._memory(constant(buffer.clear + sign * c.value)), contiguous(node.size))
+            elif c not in self.absorbed:
                 value = self._operand(e, e.shape, node.size)
-                if isinstance(value, float):
+                if isinstance(value, float) and isinstance(buffer.clear, float):
                     buffer.clear += sign * value
                 else:
                     self._sink("add", value, buffer, contiguous(node.size), sign)
@@ -442,6 +448,24 @@ class _Lowering:
                 stack += [(a, sign * s) for a, s in zip(c.args, _SIGNS[c.op.name], strict=True)]  # type: ignore[union-attr]
             else:
                 self._into(c, buffer, sign)
+        self._settle(buffer)
+
+    def _settle(self, buffer: Buffer) -> None:
+        """Where no two sinks meet, and nothing is there before, they store instead of adding."""
+        sinks = self.by_buffer.get(buffer, [])
+        if sum(s.access.size for s in sinks) > buffer.size or any(s.kind != "add" for s in sinks):
+            return
+        if any(s.access.is_one and s.access.size > 1 for s in sinks) or not sinks:
+            return
+        at = np.concatenate([s.access.table() for s in sinks])
+        covered = np.bincount(at, minlength=buffer.size)
+        before = buffer.clear.buffer.clear if isinstance(buffer.clear, Load) else buffer.clear
+        if covered.max(initial=0) > 1 or np.any(np.broadcast_to(before, buffer.size)[at] != 0.0):
+            return
+        for s in sinks:
+            s.kind = "store"
+        if at.size == buffer.size:
+            self.clears.remove(buffer)
 
     def _concatenate(self, node: Expr, target: Buffer | None) -> None:
         buffer = self.made[node] = self._buffer(node.size, target, 0)
@@ -530,17 +554,11 @@ class _Lowering:
                     touch(a[0], call.stage)
         for b, (first, last) in span.items():
             b.first, b.last = first, last
+        self.clears = [b for b in self.clears if b.size and (b.place != "work" or b in span)]
         for b in self.clears:
-            b.first = min((s.stage for s in self._sinks_of(b)), default=0) if b.place != "work" else b.first
+            if b.place != "work":
+                b.first = min((s.stage for s in self.by_buffer.get(b, ())), default=0)
         return _assign(sorted(span, key=lambda b: b.first))
-
-    def _sinks_of(self, buffer: Buffer) -> list[Sink]:
-        if not hasattr(self, "_by_buffer"):
-            self._by_buffer: dict[Buffer, list[Sink]] = {}
-            for kernel in self._listed:
-                for s in kernel.sinks:
-                    self._by_buffer.setdefault(s.buffer, []).append(s)
-        return self._by_buffer.get(buffer, [])
 
 
 def _assign(buffers: Sequence[Buffer]) -> int:

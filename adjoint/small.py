@@ -1,0 +1,179 @@
+"""Small programs with cycles as functions of a packed vector: solved and differentiated by one compiled call.
+
+For a program of few scalar unknowns everything but the arithmetic is overhead: the sweep over the blocks, the iterations
+of Newton's method, the factorization, the total derivatives. Where the backend offers it, one call does them all, with
+the tests of ``nonlinear/direct`` and of the general sweep. Where a test fails it gives nothing, and the caller goes the
+general way, which copes with it or names what is wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from .blocks import Cycle, pack
+from .equations import Equation
+from .explicit import Form, kink_tests
+from .expr import Expr, Variable, constant
+from .plan import Plan
+from .sparsity import SparseMap, flat_values, jacobian_map
+from .totals import SmallTotals
+
+__all__ = ["Small", "small_program"]
+
+LARGEST = 30  # scalar unknowns of a cycle
+
+
+def small_program(plan: Plan, of: tuple[Variable, ...], wrt: tuple[Variable, ...]) -> Any:
+    """The compiled program for some outputs over some inputs, made once per plan; None where it is not small."""
+    key = ("small program", of, wrt)
+    if key not in plan.functions:
+        plan.functions[key] = _compiled(plan, of, wrt)
+    return plan.functions[key]
+
+
+def _compiled(plan: Plan, of: tuple[Variable, ...], wrt: tuple[Variable, ...]) -> Any:
+    make = getattr(plan.backend, "small_program", None)
+    sizes = sum(b.size for b in plan.blocks), sum(v.size for v in plan.inputs)
+    if make is None or not plan.cycles or max(sizes) > SmallTotals.LARGEST or 0 in sizes:
+        return None
+    if any(c.size > LARGEST or c.box()[0] is not None or c.components is not None for c in plan.cycles):
+        return None
+    unknowns = tuple(v for b in plan.blocks for v in b.variables)
+    steps = []
+    for b in plan.blocks:
+        if isinstance(b, Cycle):
+            map_ = b.jacobian
+            entries = _scaled(map_)
+            at = map_.indices[map_.position].astype(np.int64) * b.size + map_.columns[map_.position]
+            steps.append(("cycle", tuple(b.variables), tuple(b.residuals), {}, entries, at, _constant_part(map_)))
+        else:
+            steps.append(("run", tuple(b.variables), tuple(b.definitions.values()), b.definitions, (), None, None))
+    totals = _totals(plan, unknowns, of, wrt)
+    if totals is None:
+        return None
+    return make((*plan.inputs, *unknowns), steps, totals)
+
+
+def _scaled(map_: SparseMap) -> tuple[Expr, ...]:
+    """The varying entries with their constant factors."""
+    out, at = [], 0
+    for e in flat_values(map_):
+        if map_.coef is not None:
+            factor = map_.coef[at : at + e.size].reshape(e.shape)
+            out.append(e * (factor if e.shape else float(factor)))
+        else:
+            out.append(e)
+        at += e.size
+    return tuple(out)
+
+
+def _constant_part(map_: SparseMap) -> np.ndarray:
+    rows, columns = map_.shape
+    base = np.zeros(rows * columns)
+    base[map_.indices.astype(np.int64) * columns + map_.columns] = map_.constant
+    return base
+
+
+def _totals(plan: Plan, unknowns: Sequence[Variable], of: Sequence[Variable], wrt: Sequence[Variable]) -> Any:
+    """The local derivatives of all equations by the unknowns (A) and by the vector (B), and the rows wanted."""
+    place, start = {}, 0
+    for v in unknowns:
+        place[v] = range(start, start + v.size)
+        start += v.size
+    if any(v not in place for v in of):
+        return None  # an input among the outputs
+    n, columns = start, sum(v.size for v in wrt)
+    equations: list[Equation] = [e for b in plan.blocks for e in b.equations]
+    map_ = jacobian_map([e.residual for e in equations], [*unknowns, *wrt])
+    own = map_.columns[map_.position]
+    rows = map_.indices[map_.position].astype(np.int64)
+    at = np.where(own < n, rows * n + own, n * n + rows * columns + own - n)
+    dense = _constant_part(map_).reshape(n, n + columns)
+    base = np.concatenate([dense[:, :n].reshape(-1), dense[:, n:].reshape(-1)])
+    check: Expr = constant(0.0)
+    for test in kink_tests(Form(tuple(e.expr for e in equations), (), (), {})):
+        check = check + test
+    targets = np.array([i for v in of for i in place[v]], dtype=np.int64)
+    return _scaled(map_), check, at, base, n, columns, targets
+
+
+class Small:
+    """Values and derivatives at a vector, from one call per point; None where the general way has to be gone.
+
+    Parameters
+    ----------
+    program : SmallProgram
+    plan : Plan
+    of, wrt : outputs and inputs in the vector
+    values : the values of all inputs, those in the vector included
+    """
+
+    def __init__(
+        self, program: Any, plan: Plan, of: Sequence[Variable], wrt: Sequence[Variable], values: dict[Variable, Any]
+    ) -> None:
+        self.program, self.wrt = program, tuple(wrt)
+        self._known = np.asarray(pack(plan.inputs, values), dtype=float)
+        place, at = {}, 0
+        for v in plan.inputs:
+            place[v] = slice(at, at + v.size)
+            at += v.size
+        self._whole = tuple(plan.inputs) == self.wrt
+        self._at = np.concatenate([np.arange(place[v].start, place[v].stop) for v in wrt])
+        unknowns = [v for b in plan.blocks for v in b.variables]
+        self._start = np.zeros(sum(v.size for v in unknowns))
+        places, at = {}, 0
+        for b in plan.blocks:
+            size = sum(v.size for v in b.variables)
+            if isinstance(b, Cycle):
+                self._start[at : at + size] = b.guess(values)
+            at += size
+        at = 0
+        for v in unknowns:
+            places[v] = range(at, at + v.size)
+            at += v.size
+        self._rows = np.array([i for v in of for i in places[v]])
+        self.scalar = len(of) == 1 and not of[0].shape
+        self._first = int(self._rows[0])
+        self._shape = self._rows.size, self._at.size
+        self._recent: tuple[bytes, np.ndarray, np.ndarray] | None = None
+
+    def at(self, x: np.ndarray) -> tuple[bytes, np.ndarray, np.ndarray] | None:
+        """The point, the values of the unknowns and the derivatives there."""
+        key, recent = x.tobytes(), self._recent
+        if recent is not None and recent[0] == key:
+            return recent
+        if self._whole:
+            known = x
+        else:
+            known = self._known.copy()
+            known[self._at] = x
+        found = self.program.solve(known, self._start if recent is None else recent[1])
+        if found is None and recent is not None:
+            found = self.program.solve(known, self._start)
+        if found is None:
+            return None
+        recent = self._recent = key, *found
+        return recent
+
+    def value(self, x: np.ndarray) -> Any:
+        """A float for a scalar output, else the outputs flattened and concatenated."""
+        found = self.at(x)
+        if found is None:
+            return None
+        return float(found[1][self._first]) if self.scalar else found[1][self._rows]
+
+    def jac(self, x: np.ndarray) -> Any:
+        """The gradient of a scalar output, else the Jacobian."""
+        found = self.at(x)
+        if found is None:
+            return None
+        return found[2].copy() if self.scalar else found[2].reshape(self._shape).copy()
+
+    def _general(self, *_: Any) -> None:
+        return None
+
+    hess: Callable[..., Any] = _general
+    hessp: Callable[..., Any] = _general
