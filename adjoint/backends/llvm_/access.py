@@ -16,7 +16,7 @@ from numpy.lib.stride_tricks import as_strided
 
 from ...primitive import Primitive
 
-__all__ = ["Access", "View", "contiguous", "refined", "strided"]
+__all__ = ["Access", "View", "contiguous", "listed", "refined", "strided"]
 
 _CELL = np.zeros(1, dtype=np.int8)  # views of one byte stand for arrays of any size: strides in bytes are elements
 _START = _CELL.__array_interface__["data"][0]
@@ -122,13 +122,17 @@ class View:
         """Where the elements are, in C order."""
         if self.positions is None:
             return strided(self.strided.shape, self.strided.strides, self._offset())
-        flat = self.positions.reshape(-1)
-        if flat.size:  # a table that is affine after all
-            step = int(flat[1] - flat[0]) if flat.size > 1 else 0
-            start = int(flat[0])
-            if flat.size < 3 or bool((np.diff(flat) == step).all()):
-                return strided((flat.size,), (step,), start)
-        return Access(flat.size, 0, (flat.size,), (1,), flat)
+        return listed(self.positions.reshape(-1))
+
+
+def listed(positions: np.ndarray) -> Access:
+    """Positions one by one; as strides where they are affine after all."""
+    n = positions.size
+    if n:
+        step = int(positions[1] - positions[0]) if n > 1 else 0
+        if n < 3 or bool((np.diff(positions) == step).all()):
+            return strided((n,), (step,), int(positions[0]))
+    return Access(n, 0, (n,), (1,), positions)
 
 
 def row_index(params: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import struct
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -25,17 +26,53 @@ RELEASE = 20_000  # elements; a call that works on more lets other threads run m
 STRAIGHT = 50, 600  # operations of scalar code between which its registers are allocated well: below it does not
 # matter, above LLVM takes more than linear time
 
-Step = Callable[["Frame"], None]
+HEAD = 24  # bytes of the head of a step
+
+_DRIVER = f"""define void @{NAME}_run(ptr %head) #0 {{
+entry:
+%t = load ptr, ptr %head
+%pr = getelementptr ptr, ptr %head, i64 1
+%records = load ptr, ptr %pr
+%pn = getelementptr i64, ptr %head, i64 2
+%n = load i64, ptr %pn
+br label %loop
+loop:
+%i = phi i64 [0, %entry], [%next, %loop]
+%at = mul i64 %i, 2
+%pf = getelementptr ptr, ptr %records, i64 %at
+%f = load ptr, ptr %pf
+%pp = getelementptr ptr, ptr %pf, i64 1
+%p = load ptr, ptr %pp
+call void %f(ptr %t, ptr %p)
+%next = add i64 %i, 1
+%more = icmp ult i64 %next, %n
+br i1 %more, label %loop, label %done
+done:
+ret void
+}}
+"""
+
+
+def driver_address() -> int:
+    """The function that calls the kernels of a step one after the other, given the address of its head."""
+    return compile_module(_DRIVER + module_header(), 0).address("run")
+
+
+@cache
+def driver(release_gil: bool) -> Any:
+    """It as a callable of Python."""
+    return function(driver_address(), ctypes.c_void_p, release_gil=release_gil)
 
 
 class Frame:
     """The memory of one call: work array, table of addresses, arrays made by calls."""
 
-    __slots__ = ("address", "arrays", "small", "table", "work")
+    __slots__ = ("address", "arrays", "heads", "small", "table", "work")
 
-    def __init__(self, table: np.ndarray, work: np.ndarray, small: Any, arrays: dict[int, Any]) -> None:
-        self.table, self.work, self.small, self.arrays = table, work, small, arrays
-        self.address = _address(table)
+    def __init__(self, table: np.ndarray, work: np.ndarray, small: Any, heads: np.ndarray) -> None:
+        self.table, self.work, self.small, self.heads = table, work, small, heads
+        self.arrays: dict[str, Any] = {}
+        self.address = _address(heads)  # of the head of the first step; the others follow
 
 
 def _address(array: np.ndarray) -> int:
@@ -88,41 +125,43 @@ class CompiledFunction:
                     groups.append(("native", []))
                 groups[-1][1].extend(kernels)
             groups += [("call", c) for c in called]
-        self.text, heavy = self._text([g[1] for g in groups if g[0] == "native"])
-        if not self.text:
+        native = [g[1] for g in groups if g[0] == "native"]
+        self.text, names, parameters = self._text(native)
+        self.records: list[np.ndarray] = []
+        self._parameters = np.array([p for part in parameters for p in part] or [0], dtype=np.int64)
+        if not native:
             return groups
+        loops = [k for kernels in native for k in kernels if k.size > 64]
         operations = sum(len(k.elements) for k in self.lowered.kernels)
-        level = 2 if heavy or STRAIGHT[0] <= operations <= STRAIGHT[1] else 0
-        module = compile_module(self.text, level)
-        steps, k = [], 0
+        module = compile_module(self.text, 2 if loops or STRAIGHT[0] <= operations <= STRAIGHT[1] else 0)
+        steps: list[Any] = []
+        starts = np.cumsum([0, *map(len, parameters)])[:-1]
+        addresses = 8 * starts + _address(self._parameters)
+        at = 0
         for kind, item in groups:
             if kind == "native":
-                size = sum(kernel.size for kernel in item)
-                steps.append((kind, function(module.address(f"s{k}"), ctypes.c_void_p, release_gil=size > RELEASE)))
-                k += 1
+                record = np.empty((len(item), 2), dtype=np.int64)
+                record[:, 0] = [module.address(name) for name in names[at : at + len(item)]]
+                record[:, 1] = addresses[at : at + len(item)]
+                at += len(item)
+                steps.append((kind, driver(sum(kernel.size for kernel in item) > RELEASE), len(self.records)))
+                self.records.append(record)
             else:
-                steps.append((kind, item))
+                steps.append((kind, item, 0))
         return steps
 
-    def _text(self, segments: list[list[Any]]) -> tuple[str, bool]:
+    def _text(self, segments: list[list[Any]]) -> tuple[str, list[str], list[list[int]]]:
+        """The text of all different kernels; of each kernel the name of its function, and its parameters."""
         declarations: set[str] = set()
         symbols, width = vector_symbols(), vector_width()
-        parts: list[str] = []
-        count = 0
-        heavy = False
-        for k, kernels in enumerate(segments):
-            lines = []
-            for kernel in kernels:
-                name = f"{NAME}_k{count}"
-                count += 1
-                heavy |= kernel.size > 64
-                parts.append(kernel_text(kernel, name, self.pools, width, declarations, symbols))
-                lines.append(f"call void @{name}(ptr %t)")
-            body = "\n".join(lines)
-            parts.append(f"define void @{NAME}_s{k}(ptr %t) #0 {{\n{body}\nret void\n}}\n")
-        if not segments:
-            return "", False
-        return "\n".join([*sorted(declarations), *parts, module_header()]), heavy
+        known: dict[str, str] = {}
+        names, parameters = [], []
+        for kernel in (kernel for kernels in segments for kernel in kernels):
+            text, own = kernel_text(kernel, "NAME", self.pools, width, declarations, symbols)
+            names.append(known.setdefault(text, f"k{len(known)}"))
+            parameters.append(own)
+        parts = [text.replace("@NAME", f"@{NAME}_{name}", 1) for text, name in known.items()]
+        return "\n".join([*sorted(declarations), *parts, module_header()]), names, parameters
 
     # -- memory
     def _frame(self) -> Frame:
@@ -142,7 +181,11 @@ class CompiledFunction:
             views.append(work[at : at + n])
             table[FIXED + k] = start + 8 * at
             at += n
-        return Frame(table, work, views, {})
+        # What a native step is given: the table, its kernels with their parameters, their number.
+        heads = np.zeros((max(len(self.records), 1), 3), dtype=np.int64)
+        for head, record in zip(heads, self.records, strict=False):
+            head[:] = _address(table), _address(record), len(record)
+        return Frame(table, work, views, heads)
 
     def function(self) -> Callable[..., tuple[Any, ...]]:
         """The callable that suits the arguments: a few common cases have less to do."""
@@ -213,7 +256,9 @@ class CompiledFunction:
         return results
 
     def _general(self) -> Callable[..., tuple[Any, ...]]:
-        steps = [item if kind == "native" else _NumpyCall(item, self) for kind, item in self.steps]
+        steps = [
+            (item, HEAD * k) if kind == "native" else (_NumpyCall(item, self), None) for kind, item, k in self.steps
+        ]
         n_in = len(self.input_sizes)
         first_out = FIXED + n_in
 
@@ -243,8 +288,8 @@ class CompiledFunction:
                     outputs.append(array)
                     table[first_out + k] = _address(array)
             frame.arrays = {"input": inputs, "output": outputs, "array": {}}
-            for step in steps:
-                step(frame.address) if not isinstance(step, _NumpyCall) else step(frame)
+            for step, head in steps:
+                step(frame if head is None else frame.address + head)
             out = tuple(
                 _shaped(array.copy() if small else array, e)
                 for array, small, e in zip(outputs, self.out_small, self.outputs, strict=True)

@@ -93,6 +93,7 @@ class _KernelText:
         self.kernel, self.pools, self.declarations, self.symbols = kernel, pools, declarations, symbols
         self.lines: list[str] = []
         self.count = 0
+        self.parameters: list[int] = []
         operands = [a for e in kernel.elements for a in e.args if isinstance(a, Load)]
         operands += [s.value for s in kernel.sinks if isinstance(s.value, Load)]
         stores = [Sink("store", e, e.buffer, contiguous(e.size), 0) for e in kernel.elements if e.buffer is not None]
@@ -129,10 +130,33 @@ class _KernelText:
         self.lines.append(f"{name} = {text}")
         return name
 
+    def _parameter(self, value: int) -> str:
+        """A number that may differ between kernels of one code; long scalar code is made once, and has it inside."""
+        if self.kernel.size == 1:
+            return str(value)
+        self.parameters.append(value)
+        at = self.fresh(f"getelementptr i64, ptr %r, i64 {len(self.parameters) - 1}")
+        return self.fresh(f"load i64, ptr {at}, align 8")
+
+    def _constants(self) -> None:
+        """Numbers among the operands, as parameters too."""
+        self.constants: dict[str, str] = {}
+        if self.kernel.size == 1:
+            return
+        values = [a for e in self.kernel.elements for a in e.args if isinstance(a, float)]
+        values += [s.value for s in self.kernel.sinks if isinstance(s.value, float)]
+        for x in dict.fromkeys(map(literal, values)):
+            word = self._parameter(int(x, 16) - (1 << 64) * (int(x, 16) >> 63))
+            value = self.fresh(f"bitcast i64 {word} to double")
+            self.constants[x] = value if self.width == 1 else self._splat(value)
+
     # -- the nest
     def text(self, name: str) -> str:
         self.pointers: dict[int, str] = {}
         self.emit("entry:")
+        self._constants()
+        self.starts = {p: self._parameter(p.start) for p in self.places}
+        self.tables = {p: self._parameter(p.table) for p in self.places if p.table is not None}
         for slot in sorted({p.slot for p in self.places} | ({2} if any(p.table is not None for p in self.places) else set())):
             at = self.fresh(f"getelementptr ptr, ptr %t, i64 {slot}")
             self.pointers[slot] = self.fresh(f"load ptr, ptr {at}, align 8")
@@ -156,7 +180,7 @@ class _KernelText:
             self.emit(f"exit{d}:")
         self.emit("ret void")
         body = "\n".join(self.lines)
-        return f"define internal void @{name}(ptr %t) noinline #0 {{\n{body}\n}}\n"
+        return f"define void @{name}(ptr %t, ptr %r) #0 {{\n{body}\n}}\n"
 
     def _bases(self) -> None:
         """Addresses at the start of the innermost loop, and the numbers that it does not change."""
@@ -165,7 +189,7 @@ class _KernelText:
         self.held: dict[_Place, str] = {}
         self.reads = {id(p) for p in self.place_of.values()}
         for p in self.places:
-            at = str(p.start if p.table is None else p.table)
+            at = self.starts[p] if p.table is None else self.tables[p]
             for d, s in enumerate(p.outer):
                 if s:
                     step = f"%o{d}" if s == 1 else self.fresh(f"mul i64 %o{d}, {s}")
@@ -174,8 +198,7 @@ class _KernelText:
                 self.base[p] = self.fresh(f"getelementptr double, ptr {self.pointers[p.slot]}, i64 {at}")
             else:
                 self.index_base[p] = self.fresh(f"getelementptr i32, ptr {self.pointers[2]}, i64 {at}")
-                start = f"getelementptr double, ptr {self.pointers[p.slot]}, i64 {p.start}"
-                self.base[p] = self.fresh(start) if p.start else self.pointers[p.slot]
+                self.base[p] = self.fresh(f"getelementptr double, ptr {self.pointers[p.slot]}, i64 {self.starts[p]}")
         for p in self.places:
             if p.inner == 0 and id(p) in self.reads and p.table is None:
                 value = self.fresh(f"load double, ptr {self.base[p]}, align 8")
@@ -295,7 +318,8 @@ class _KernelText:
             return values[id(operand)]
         if isinstance(operand, Load):
             return self._load(self.place_of[id(operand)])
-        return self.body.number(operand)
+        known = self.constants.get(literal(operand))
+        return self.body.number(operand) if known is None else known
 
     def _load(self, p: _Place) -> str:
         body = self.body
@@ -462,7 +486,11 @@ def _distinct(positions: np.ndarray, length: int, width: int) -> bool:
 
 def kernel_text(
     kernel: Kernel, name: str, pools: Pools, width: int, declarations: set[str], symbols: dict[tuple[str, int], str]
-) -> str:
-    """The function ``void name(ptr table)`` of a kernel; ``table`` holds the addresses of work, constants, positions,
-    inputs, outputs and arrays."""
-    return _KernelText(kernel, pools, width, declarations, symbols).text(name)
+) -> tuple[str, list[int]]:
+    """The function ``void name(ptr table, ptr parameters)`` of a kernel, and its parameters.
+
+    ``table`` holds the addresses of work, constants, positions, inputs, outputs and arrays. Kernels that differ only in
+    where their operands start and in constants have the same text.
+    """
+    writer = _KernelText(kernel, pools, width, declarations, symbols)
+    return writer.text(name), writer.parameters

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from ...expr import Constant, Expr, constant
-from .access import Access, View, contiguous, strided
+from .access import Access, View, contiguous, listed, strided
 from .kernels import KERNELS
 
 __all__ = ["Buffer", "Call", "Element", "Kernel", "Load", "Lowered", "Sink", "lower"]
@@ -154,6 +154,7 @@ class _Lowering:
     def run(self) -> Lowered:
         self._count_uses()
         self._find_sums()
+        self._find_joins()
         targets = self._targets()
         for node in self.order:
             if self.core(node) is node and node.op is not None:
@@ -197,7 +198,12 @@ class _Lowering:
 
     def _results(self, targets: dict[Expr, Buffer]) -> list[Buffer]:
         for e, buffer in self.wanted:
-            if targets.get(self.core(e)) is not buffer and e.size:
+            c = self.core(e)
+            if c in self.permuted:
+                for part, at in self._parts(c.args[0]):
+                    if part.size:
+                        self._sink("store", part, buffer, listed(self.permuted[c][at : at + part.size]))
+            elif targets.get(c) is not buffer and e.size:
                 self._sink("store", e, buffer, contiguous(e.size))
         return [
             Buffer(sum(e.size for e in out) if isinstance(out, tuple) else out.size, "output", k)
@@ -207,7 +213,7 @@ class _Lowering:
     def _lower(self, node: Expr, target: Buffer | None) -> None:
         op = node.op
         assert op is not None
-        if op.name in _VIEWS or node in self.made or node in self.absorbed:
+        if op.name in _VIEWS or node in self.made or node in self.absorbed or node in self.dissolved:
             return  # by those that read it
         if not node.size:
             self.made[node] = self._buffer(0, target, 0)
@@ -366,11 +372,49 @@ class _Lowering:
             self._sink("add", x, buffer, view.access(), sign)
 
     def _add_scatter(self, node: Expr, buffer: Buffer, sign: int) -> None:
-        x = node.args[0]
-        if x.size:
-            view = View(node.shape)
-            view.apply(_TAKE_ROW, (node.params[0],))
-            self._sink("add", x, buffer, view.access(), sign)
+        positions = node.params[0].array.reshape(-1)
+        for part, at in self._parts(node.args[0]):
+            if part.size:
+                access = listed(positions[at : at + part.size])
+                self._sink("add", part, buffer, access, sign)
+
+    def _parts(self, x: Expr) -> list[tuple[Expr, int]]:
+        """The arrays joined in x, each with its start, where x is not needed itself; else x."""
+        c = self.core(x)
+        if c not in self.dissolved:
+            return [(x, 0)]
+        out, at = [], 0
+        for part in c.args:
+            out.append((part, at))
+            at += part.size
+        return out
+
+    def _find_joins(self) -> None:
+        """Joins (of vectors) that only scatters and permuted outputs read: their parts go there directly."""
+        readers: dict[Expr, int] = {}
+        self.permuted: dict[Expr, np.ndarray] = {}
+        for node in self.order:
+            if node.op is not None and node.op.name == "scatter_add" and self.core(node) is node:
+                c = self.core(node.args[0])
+                readers[c] = readers.get(c, 0) + 1
+        for out in self.outputs:
+            for e in out if isinstance(out, tuple) else (out,):
+                c = self.core(e)
+                if c.op is None or c.op.name != "take" or self.uses[c] != 1:
+                    continue
+                base, positions = self.core(c.args[0]), c.params[0].array.reshape(-1)
+                if base.size == positions.size and base.op is not None and base.op.name == "concatenate":
+                    inverse = np.full(base.size, -1)
+                    inverse[positions] = np.arange(base.size)
+                    if (inverse >= 0).all():
+                        self.permuted[c] = inverse
+                        readers[base] = readers.get(base, 0) + 1
+        self.dissolved = {
+            c
+            for c, count in readers.items()
+            if c.op is not None and c.op.name == "concatenate" and c.params[0] == 0 and count == self.uses[c]
+        }
+        self.permuted = {c: p for c, p in self.permuted.items() if self.core(c.args[0]) in self.dissolved}
 
     def _add_sparse(self, node: Expr, buffer: Buffer, sign: int) -> None:
         """Σ data[e]·x[col[e]] into row[e], over the nonzeros."""
@@ -616,4 +660,4 @@ _SINKS = {
     "sparse_product": _Lowering._add_sparse,
     "matmul": _Lowering._add_product,
 }
-_GETITEM_ROW, _TAKE_ROW, _RESHAPE_ROW = _row("getitem"), _row("take"), _row("reshape")
+_GETITEM_ROW, _RESHAPE_ROW = _row("getitem"), _row("reshape")

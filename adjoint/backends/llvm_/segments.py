@@ -20,7 +20,8 @@ from .target import available, function, vector_width
 
 __all__ = ["ScalarProgram", "scalar_program"]
 
-VECTOR_LENGTH = 4.0  # mean number of operations in a segment from which vectors of them pay
+# Mean number of operations in a segment from which vectors of four, and the widest ones, are the quickest (measured).
+SHORT, LONG = 1.75, 12.0
 RELEASE = 5_000  # operations; a call that takes longer lets other threads run meanwhile
 PADDING = 64  # bytes that loops may read behind the positions
 VALUE, REVERSE, TANGENT = 0, 1, 2
@@ -83,6 +84,15 @@ class _Frame:
         return self.tangents
 
 
+def _width(tape: Tape) -> int:
+    """Elements that loops compute at a time: one rule for the whole program, so that equal operations give equal values."""
+    mean = tape.operations / max(len(tape.segments), 1)
+    widest = vector_width()
+    if mean < SHORT or widest < 4:  # narrow vectors have no masks
+        return 1
+    return widest if mean >= LONG else 4
+
+
 def _address(array: np.ndarray) -> int:
     return array.__array_interface__["data"][0]
 
@@ -100,9 +110,7 @@ class ScalarProgram:
 
     def __init__(self, tape: Tape, input_shapes: Sequence[tuple[int, ...]]) -> None:
         self.tape, self.input_shapes = tape, list(input_shapes)
-        count = len(tape.segments)
-        long = tape.operations >= VECTOR_LENGTH * max(count, 1) and vector_width() >= 4
-        self.width = vector_width() if long else 1
+        self.width = _width(tape)
         self.operands = [np.concatenate([o, np.zeros(PADDING // 4, dtype=np.int32)]) for o in tape.operands]
         self._spans: list[tuple[int, int]] = []
         at = 0

@@ -13,7 +13,7 @@ import numpy as np
 
 from ...expr import Expr, Variable
 from ...walk import topological
-from .compiled import CompiledFunction
+from .compiled import CompiledFunction, driver_address
 from .emit import FIXED
 from .lowering import lower
 from .native import BLOCK, KINDS, PROGRAM, TOTALS, runtime
@@ -141,7 +141,7 @@ class SmallProgram:
         return _Frame(data[z : z + self.size], data[out : out + n_out], word_at + 8 * program, (data, whole))
 
     def _table(self, piece: _Piece, doubles: _Arena, words: _Arena, z: int, outputs: Sequence[int]) -> int:
-        """The table of addresses of a piece: work, constants, positions, variables, outputs."""
+        """The head of a piece's only step; its table of addresses: work, constants, positions, variables, outputs."""
         compiled = piece.compiled
         table = words.add(FIXED + 1 + len(outputs))
         entries = [
@@ -152,13 +152,16 @@ class SmallProgram:
             *(("double", o) for o in outputs),
         ]
         self._tables.append((table, entries))
-        return table
+        head, record = words.add(3), compiled.records[0]
+        kernels = ("", record.__array_interface__["data"][0])
+        self._tables.append((head, [("word", table), kernels, ("", len(record))]))
+        return head
 
     def _block(self, step: Step, piece: _Piece, doubles: _Arena, words: _Arena, z: int, own: int) -> Any:
         if step is self.steps[0]:
             self._tables: list[tuple[int, Any]] = []
         n = sum(v.size for v in step.variables)
-        entry = ("", function_address(piece))
+        entry = ("", driver_address())
         if step.kind == "run":
             table = self._table(piece, doubles, words, z, [own])
             filled = {"kind": ("", 0), "function": entry, "table": ("word", table), "n": ("", n), "z": ("double", own)}
@@ -190,7 +193,7 @@ class SmallProgram:
         entries, check = doubles.add(piece.sizes[0]), doubles.add(1)
         out = doubles.add(len(t.targets) * t.columns)
         record = {
-            "function": ("", function_address(piece)),
+            "function": ("", driver_address()),
             "table": ("word", self._table(piece, doubles, words, z, [entries, check])),
             "n": ("", t.n),
             "columns": ("", t.columns),
@@ -227,10 +230,3 @@ class SmallProgram:
 
 def _outputs(step: Step) -> list[Any]:
     return [step.outputs] if step.kind == "run" else [step.outputs, step.entries]
-
-
-def function_address(piece: _Piece) -> int:
-    """The address of a piece's code."""
-    return ctypes.cast(piece.compiled.steps[0][1], ctypes.c_void_p).value or 0
-
-
