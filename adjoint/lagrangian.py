@@ -17,11 +17,14 @@ import numpy as np
 import scipy.sparse as sp
 
 from .blocks import Cycle, Matrices, Values, unpack
+from .blocks.run import MANY
+from .blocks.vectors import Vectors, packs_of
 from .derivatives import jvp, vjp
 from .equations import Equation, number
 from .errors import KinkWarning, ModelError, NameLookupError, ShapeError, SingularError, closest
 from .expr import Constant, Expr, Variable
 from .linear import SingularMatrix, null_vectors
+from .patterns import flat
 from .plan import Plan
 from .primitives.elementwise import zeros
 from .solve import State, locate
@@ -99,19 +102,14 @@ def require_derivatives(state: State) -> None:
         state.checked = True
     if not state.kinks_checked:
         state.kinks_checked = True
-        kinks = state.plan.kinks()
-        if kinks is not None:
-            owners, function, inputs = kinks
-            with np.errstate(all="ignore"):
-                tests = function(*[state.values[v] for v in inputs])
-            names = sorted({e.name for e, t in zip(owners, tests, strict=True) if np.any(np.real(t) != 0)})
-            if names:
-                warnings.warn(
-                    f"the derivative is taken exactly at a kink of {', '.join(names[:8])}: a convention was used "
-                    "(abs' and relu' are 0, max and min share a tie); the function may have no derivative here",
-                    KinkWarning,
-                    stacklevel=4,
-                )
+        names = state.plan.at_kinks(state.values)
+        if names:
+            warnings.warn(
+                f"the derivative is taken exactly at a kink of {', '.join(names[:8])}: a convention was used "
+                "(abs' and relu' are 0, max and min share a tie); the function may have no derivative here",
+                KinkWarning,
+                stacklevel=4,
+            )
 
 
 def refused(cycle: Any, linear: Any, error: Exception) -> SingularError:
@@ -152,56 +150,71 @@ class SecondOrder:
     def __init__(self, plan: Plan, names: frozenset[str]) -> None:
         self.equations = [e for e in plan.analysis.incidence if e.name in names]
         self.backend = plan.backend
-        self.lam = {e: Variable(f"λ({e.name})", e.shape) for e in self.equations}
-        self.leaves = [v for v in variables_of([e.expr for e in self.equations])]
-        weights = [self.lam[e] if e.target is not None else -self.lam[e] for e in self.equations]
-        gradient = vjp([e.expr for e in self.equations], weights, self.leaves)
-        self.gradient = {v: g for v, g in zip(self.leaves, gradient, strict=True) if not isinstance(g, Constant)}
+        expressions = [e.expr for e in self.equations]
+        variables = variables_of(expressions)
+        vector = None
+        if sum(not e.shape for e in self.equations) >= MANY:  # equations of few patterns: one vector of them
+            scalars = [v for v in variables if not v.shape]
+            pack_ = Variable("scalars", (len(scalars),))
+            vector = flat(expressions, packs=packs_of(pack_, scalars))
+        self.lam: dict[Variable, list[Equation]]
+        if vector is None:
+            self.lam = {Variable(f"λ({e.name})", e.shape): [e] for e in self.equations}
+            self.vectors, self._wrt = Vectors({}), variables
+        else:
+            self.lam = {Variable("λ", vector.shape): self.equations}
+            self.vectors = Vectors({pack_: scalars} if scalars else {})
+            self._wrt = [*([pack_] if scalars else []), *(v for v in variables if v.shape)]
+            expressions = [vector]
+        self.leaves = [m for v in self._wrt for m in self.vectors.members.get(v, (v,))]
+        gradient = vjp(expressions, list(self.lam), self._wrt)
+        self.gradient = {v: g for v, g in zip(self._wrt, gradient, strict=True) if not isinstance(g, Constant)}
         self._products: dict[Any, Any] = {}
         self._matrix: Any = None
 
     def product(self, values: Values, lam: Mapping[str, Any], direction: Values) -> Values:
         """∇²L · direction, by variable."""
-        key = frozenset(v for v in direction if v in self.gradient)
+        inside = self.vectors.gathered(direction, list(self.gradient))
+        key = frozenset(inside)
         if key not in self._products:
-            dot: dict[Expr, Any] = {v: Variable(f"d({v.name})", v.shape) for v in key}
+            dot: dict[Expr, Any] = {v: Variable(f"d({v.name})", v.shape) for v in inside}
             parts = jvp(list(self.gradient.values()), dot)
             outputs = {
                 v: p
                 for v, p in zip(self.gradient, parts, strict=True)
                 if not (isinstance(p, Constant) and not np.any(p.value))
             }
-            self._products[key] = self._compile(outputs, dot)
-        function, inputs, outputs = self._products[key]
-        args = [self._argument(i, values, lam, direction) for i in inputs]
-        return dict(zip(outputs, function(*args), strict=True))
+            leaves = {leaf: v for v, leaf in dot.items()}
+            self._products[key] = *self._compile(list(outputs.values())), leaves, list(outputs)
+        function, inputs, leaves, names = self._products[key]
+        args = self._arguments(inputs, values, lam, {leaf: inside[v] for leaf, v in leaves.items()})
+        out: Values = {}
+        self.vectors.scatter(dict(zip(names, function(*args), strict=True)), out)
+        return out
 
-    def _compile(self, outputs: dict[Variable, Expr], dot: dict[Any, Any]) -> Any:
-        from_leaf: dict[Any, Any] = {leaf: ("dot", v) for v, leaf in dot.items()}
-        from_leaf.update({leaf: ("lam", e.name) for e, leaf in self.lam.items()})
-        needed = variables_of(list(outputs.values()))
-        function = self.backend.compile(needed, list(outputs.values()))
-        return function, [from_leaf.get(v, ("value", v)) for v in needed], list(outputs)
+    def _compile(self, outputs: list[Any]) -> tuple[Any, list[Variable]]:
+        inputs = variables_of([e for out in outputs for e in (out if isinstance(out, tuple) else (out,))])
+        return self.backend.compile(inputs, outputs), inputs
 
-    @staticmethod
-    def _argument(item: Any, values: Values, lam: Mapping[str, Any], direction: Values) -> Any:
-        kind, key = item
-        return values[key] if kind == "value" else lam[key] if kind == "lam" else direction[key]
+    def _arguments(self, inputs: list[Variable], values: Values, lam: Mapping[str, Any], given: Values) -> list[Any]:
+        held = self.vectors.values(values)
+        return [given[v] if v in given else self._weights(v, lam) if v in self.lam else held[v] for v in inputs]
+
+    def _weights(self, leaf: Variable, lam: Mapping[str, Any]) -> Any:
+        """λ of explicit equations, −λ of implicit ones."""
+        parts = [lam[e.name] if e.target is not None else -lam[e.name] for e in self.lam[leaf]]
+        return parts[0] if len(parts) == 1 else np.concatenate([np.reshape(p, -1) for p in parts])
 
     def matrix(self, values: Values, lam: Mapping[str, Any]) -> tuple[list[Variable], Any]:
         """∇²L over ``leaves``; may raise TooDenseError."""
         if self._matrix is None:
-            zero = [self.gradient.get(v) for v in self.leaves]
-            outputs = [zeros(v.shape) if g is None else g for v, g in zip(self.leaves, zero, strict=True)]
-            map_ = jacobian_map(outputs, self.leaves)
-            entries = flat_values(map_)
-            from_leaf = {leaf: ("lam", e.name) for e, leaf in self.lam.items()}
-            inputs = variables_of(entries)
-            function = self.backend.compile(inputs, [entries])
-            self._matrix = map_, function, [from_leaf.get(v, ("value", v)) for v in inputs]
+            zero = [self.gradient.get(v) for v in self._wrt]
+            outputs = [zeros(v.shape) if g is None else g for v, g in zip(self._wrt, zero, strict=True)]
+            map_ = jacobian_map(outputs, self._wrt)
+            self._matrix = map_, *self._compile([flat_values(map_)])
         map_, function, inputs = self._matrix
         with np.errstate(all="ignore"):
-            data = function(*[self._argument(i, values, lam, {}) for i in inputs])[0]
+            data = function(*self._arguments(inputs, values, lam, {}))[0]
         return self.leaves, map_.compact(data)
 
 

@@ -6,11 +6,16 @@ from collections.abc import Iterable
 from itertools import groupby
 from typing import Any
 
+import numpy as np
+
 from .analysis import Analysis, BlockInfo, analyze
 from .backends import get_backend
-from .blocks import Cycle, Run
+from .blocks import Cycle, Run, Values
+from .blocks.run import MANY
+from .blocks.vectors import Vectors, packs_of
 from .equations import Equation, Equations
 from .expr import Expr, Variable
+from .patterns import flat
 from .primitive import PRIMITIVES
 from .walk import topological, variables_of
 
@@ -86,24 +91,40 @@ class Plan:
                 seen.update(block.unknowns)
         return frozenset(seen)
 
-    def kinks(self) -> tuple[list[Equation], Any, list[Variable]] | None:
-        """Equations with kinks, the function that is nonzero where one is at its kink, and its inputs."""
+    def at_kinks(self, values: Values) -> list[str]:
+        """Names of the equations that are exactly at a kink."""
         if self._kinks is None:
-            owners: list[Equation] = []
-            tests: list[Expr] = []
-            nodes = topological([e.expr for e in self.analysis.incidence])
-            held = {node for node in nodes if node.op is PRIMITIVES["stop_gradient"]}  # no derivative goes through
-            if any(map(_has_kink, nodes)):
-                for equation in self.analysis.incidence:
-                    for node in filter(_has_kink, topological([equation.expr], stop=held)):
-                        owners.append(equation)
-                        tests.append(node.op.kink(node, *node.args, *node.params))  # type: ignore[union-attr, misc]
-            if tests:
-                inputs = variables_of(tests)
-                self._kinks = owners, self.backend.compile(inputs, tests), inputs
-            else:
-                self._kinks = ()
-        return self._kinks or None
+            self._kinks = self._compiled_kinks() or ()
+        if not self._kinks:
+            return []
+        owners, function, inputs, vectors = self._kinks
+        held = vectors.values(values)
+        with np.errstate(all="ignore"):
+            tests = function(*[held[v] for v in inputs])[0]
+        return sorted({owners[k].name for k in np.flatnonzero(np.real(tests) != 0).tolist()})
+
+    def _compiled_kinks(self) -> tuple[list[Equation], Any, list[Variable], Vectors] | None:
+        """Owners of the elements of a vector that is nonzero at kinks, its function, and the inputs of that."""
+        owners: list[Equation] = []
+        tests: list[Expr] = []
+        nodes = topological([e.expr for e in self.analysis.incidence])
+        if not any(map(_has_kink, nodes)):
+            return None
+        held = {node for node in nodes if node.op is PRIMITIVES["stop_gradient"]}  # no derivative goes through
+        for equation in self.analysis.incidence:
+            for node in filter(_has_kink, topological([equation.expr], stop=held)):
+                test = node.op.kink(node, *node.args, *node.params)  # type: ignore[union-attr, misc]
+                owners.extend([equation] * test.size)
+                tests.append(test)
+        if not tests:
+            return None
+        scalars = [v for v in variables_of(tests) if not v.shape]
+        pack = Variable("scalars", (len(scalars),))
+        vector = flat(tests, packs=packs_of(pack, scalars)) if len(tests) >= MANY else None
+        outputs = (vector,) if vector is not None else tuple(tests)
+        inputs = variables_of(outputs)
+        vectors = Vectors({} if vector is None else {pack: scalars})
+        return owners, self.backend.compile(inputs, [outputs]), inputs, vectors
 
 
 def _has_kink(node: Expr) -> bool:

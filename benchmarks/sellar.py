@@ -1,8 +1,9 @@
-"""Sellar's coupled problem: solve and all totals, beside OpenMDAO."""
+"""Sellar's coupled problem: solve and all totals, beside OpenMDAO and CasADi."""
 
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,8 @@ import numpy as np
 import adjoint as adj
 
 from .harness import Row, compare
+
+POINTS = (1.0, 1.5, 2.0, 0.5)  # more than a function remembers
 
 
 def model() -> adj.Program:
@@ -106,6 +109,69 @@ def openmdao_problem() -> Any:
     return p
 
 
+def casadi_rootfinder(plugin: str, warm: bool) -> Callable[[float], tuple[np.ndarray, np.ndarray]] | None:
+    """Outputs and totals at x by CasADi's ``rootfinder``, on given memory; None where it is not installed.
+
+    Parameters
+    ----------
+    plugin : "newton" or "fast_newton"
+    warm : whether a call starts from the last solution, or from the guess
+    """
+    try:
+        import casadi as ca
+    except ImportError:
+        return None
+    y, p = ca.SX.sym("y", 2), ca.SX.sym("p", 3)
+    z1, z2, x = ca.vertsplit(p)
+    residual = ca.vertcat(y[0] - (z1**2 + z2 + x - 0.2 * y[1]), y[1] - (ca.sqrt(y[0]) + z1 + z2))
+    find = ca.rootfinder("find", plugin, ca.Function("g", [y, p], [residual]), {"abstol": 1e-10})
+    guess, given = ca.MX.sym("guess", 2), ca.MX.sym("p", 3)
+    root = find(guess, given)
+    outputs = ca.vertcat(given[2] ** 2 + given[1] + root[0] + ca.exp(-root[1]), root)
+    function = ca.Function("totals", [guess, given], [outputs, ca.jacobian(outputs, given)])
+    start, point, values, totals = np.ones(2), np.array([5.0, 2.0, 1.0]), np.zeros(3), np.zeros(9)
+    matrix = totals.reshape(3, 3).T  # CasADi's order is by columns
+    buffer, call = function.buffer()
+    buffer.set_arg(0, memoryview(start))
+    buffer.set_arg(1, memoryview(point))
+    buffer.set_res(0, memoryview(values))
+    buffer.set_res(1, memoryview(totals))
+
+    def evaluate(x: float) -> tuple[np.ndarray, np.ndarray]:
+        point[2] = x
+        if warm:
+            start[:] = values[1:] if values[1] else 1.0
+        call()
+        return values, matrix
+
+    # A buffer holds addresses only: the function keeps it and the arrays.
+    evaluate.memory = buffer, start, point, values, totals  # type: ignore[attr-defined]
+    return evaluate
+
+
+def casadi_rows(title: str, ours: Callable[[], Any], vector: Callable[[], Any], repeat: int) -> list[Row]:
+    """Beside both of CasADi's Newton methods, each from the guess and from the last point."""
+    rows = []
+    for warm, fn in ((False, ours), (True, vector)):
+        for plugin in ("newton", "fast_newton"):
+            evaluate = casadi_rootfinder(plugin, warm)
+            peer = None if evaluate is None else _checked(evaluate)
+            name = f"{title}, warm" if warm else title
+            rows.append(compare(name, fn, peer, f"CasADi rootfinder {plugin}", repeat, note="promised: ≤ 1 ×"))
+    return rows
+
+
+def _checked(evaluate: Callable[[float], tuple[np.ndarray, np.ndarray]]) -> Callable[[], Any]:
+    """The rootfinder at changing x, after its values were compared."""
+    fun = model().function(["f", "y1", "y2"], wrt=["z1", "z2", "x"])
+    for x in POINTS:
+        at = np.array([5.0, 2.0, x])
+        for theirs, mine in zip(evaluate(x), (fun(at), fun.jac(at)), strict=True):
+            assert np.allclose(theirs, mine, rtol=1e-8, atol=1e-8)
+    following = itertools.cycle(POINTS)
+    return lambda: evaluate(next(following))
+
+
 def run(repeat: int) -> list[Row]:
     """Solve and all totals; x changes at every call, so that there is something to solve.
 
@@ -113,7 +179,7 @@ def run(repeat: int) -> list[Row]:
     function starts, as OpenMDAO does, from the last point.
     """
     m, lean, shipped = model(), openmdao_problem(), shipped_problem()
-    x_ours, x_lean, x_shipped, x_vector = (itertools.cycle([1.0, 1.5, 2.0, 0.5]) for _ in range(4))
+    x_ours, x_lean, x_shipped, x_vector = (itertools.cycle(POINTS) for _ in range(4))
 
     def ours() -> Any:
         return m.solve(x=next(x_ours)).jacobian(["f", "y1", "y2"], wrt=["z1", "z2", "x"])
@@ -143,4 +209,5 @@ def run(repeat: int) -> list[Row]:
         compare(title, ours, shipped and run_shipped, "OpenMDAO, its SellarDerivatives", repeat, note="promised: 20 ×"),
         compare(title, ours, lean and run_lean, "OpenMDAO, 3 lean components", repeat),
         compare(title + ", warm", vector, lean and run_lean, "OpenMDAO, 3 lean components", repeat),
+        *casadi_rows(title, ours, vector, repeat),
     ]

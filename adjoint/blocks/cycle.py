@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
-from scipy.sparse import csgraph
 
 from ..analysis import BlockInfo, raise_structure
 from ..backends import Backend
 from ..equations import Equations
 from ..expr import Expr, Variable
 from ..linear import SingularMatrix, make_solver, refined_solve
+from ..patterns import flat
 from ..rebuild import substitute
 from ..sparsity import SparseMap, TooDenseError, flat_values, jacobian_map
 from ..structure import Incidence, block_triangular_form, maximum_matching
 from ..walk import variables_of
-from .products import Products
-from .run import TOTAL_BUDGET
+from .products import PackedProducts, Products
+from .run import MANY, TOTAL_BUDGET
 from .values import Matrices, Values, add_columns, column, pack, stack_rows, to_dense, unpack, unstack
+from .vectors import Vectors, packs_of
 
 __all__ = ["Cycle", "Linearization"]
 
@@ -58,7 +60,10 @@ class Linearization:
 
 
 class Cycle:
-    """Equations that need each other: solved together, differentiated by the implicit function theorem."""
+    """Equations that need each other: solved together, differentiated by the implicit function theorem.
+
+    Many scalar equations of few patterns are one vector expression in the vector of unknowns (``patterns``).
+    """
 
     kind = "cycle"
 
@@ -74,33 +79,80 @@ class Cycle:
         self.params = [v for v in variables_of(self.residuals) if v not in own]
         keys = [Variable(e.name, e.shape) for e in self.equations]
         self.keys = keys  # one leaf per equation: its residual in products, its multiplier in sweeps
-        self.products = Products(backend, list(zip(keys, self.residuals, strict=True)), chained=False)
         self._functions: dict[Any, Any] = {}
         self._needs: dict[Any, frozenset[Variable]] = {}
         self._last: tuple[np.ndarray, Any] | None = None
 
     # -- compiled on demand
-    def _compile(self, key: str, outputs: Callable[[], Any], complex_values: bool = False) -> Callable[..., Any]:
+    @cached_property
+    def _batched(self) -> tuple[Vectors, Expr, Variable] | None:
+        """The residuals as one expression in vectors of the unknowns and of scalar params; None if it does not pay."""
+        if sum(not e.shape for e in self.residuals) < MANY:
+            return None
+        scalars = [v for v in self.params if not v.shape]
+        unknowns = Variable(f"unknowns of {self.name}", (self.size,))
+        given = Variable(f"params of {self.name}", (len(scalars),))
+        vector = flat(self.residuals, packs={**packs_of(unknowns, self.variables), **packs_of(given, scalars)})
+        if vector is None:
+            return None
+        residual = Variable(f"residuals of {self.name}", vector.shape)
+        return Vectors({unknowns: self.variables, given: scalars, residual: self.keys}), vector, unknowns
+
+    @property
+    def _outputs(self) -> tuple[Expr, ...]:
+        return tuple(self.residuals) if self._batched is None else (self._batched[1],)
+
+    @cached_property
+    def products(self) -> Products | PackedProducts:
+        """Jacobian products by unknown, param and key."""
+        if self._batched is None:
+            return Products(self.backend, list(zip(self.keys, self.residuals, strict=True)), chained=False)
+        vectors, vector, _ = self._batched
+        return PackedProducts(self.backend, vectors, vectors.inside[self.keys[0]], vector)
+
+    def _compile(
+        self, key: str, outputs: Callable[[], Any], complex_values: bool = False, packed: bool = True
+    ) -> Callable[..., Any]:
         slot = (key, complex_values)
         if slot not in self._functions:
-            inputs: list[Any] = [tuple(self.variables), *self.params]
-            self._functions[slot] = self.backend.compile(inputs, outputs(), None, complex_values)
+            if packed and self._batched is not None:
+                self._functions[slot] = self._compile_packed(outputs(), complex_values)
+            else:
+                inputs: list[Any] = [tuple(self.variables), *self.params]
+                self._functions[slot] = self.backend.compile(inputs, outputs(), None, complex_values)
         return self._functions[slot]
+
+    def _compile_packed(self, outputs: Any, complex_values: bool) -> Callable[..., Any]:
+        """A function of the same arguments, of a vector of the unknowns and one of the scalar params."""
+        vectors, _, unknowns = self._batched  # type: ignore[misc]
+        scalars = [k for k, v in enumerate(self.params) if not v.shape]
+        arrays = [k for k, v in enumerate(self.params) if v.shape]
+        inputs: list[Any] = [unknowns, *(self.params[k] for k in arrays)]
+        if not scalars:
+            return self.backend.compile(inputs, outputs, None, complex_values)
+        given = vectors.inside[self.params[scalars[0]]]
+        function = self.backend.compile([*inputs, given], outputs, None, complex_values)
+
+        def packed(u: np.ndarray, *params: Any) -> tuple[Any, ...]:
+            return function(u, *[params[k] for k in arrays], np.array([params[k] for k in scalars]))
+
+        return packed
 
     def residual(self, complex_values: bool = False) -> Callable[..., Any]:
         """g(u, p), flat."""
-        return self._compile("residual", lambda: [tuple(self.residuals)], complex_values)
+        return self._compile("residual", lambda: [self._outputs], complex_values)
 
     @property
     def jacobian(self) -> SparseMap:
         """Pattern and entries of ∂g/∂u."""
         if "map" not in self._functions:
-            self._functions["map"] = jacobian_map(self.residuals, self.variables)
+            unknowns = self.variables if self._batched is None else [self._batched[2]]
+            self._functions["map"] = jacobian_map(self._outputs, unknowns)
         return self._functions["map"]
 
     def fused(self) -> Callable[..., Any]:
         """(g, entries of ∂g/∂u) in one call."""
-        return self._compile("fused", lambda: [tuple(self.residuals), flat_values(self.jacobian)])
+        return self._compile("fused", lambda: [self._outputs, flat_values(self.jacobian)])
 
     @property
     def solver(self) -> Any:
@@ -148,7 +200,8 @@ class Cycle:
         """Whether ∂g/∂u does not depend on u: factors of any iterate are those of the solution."""
         if "linear" not in self._functions:
             inside = set(variables_of(flat_values(self.jacobian)))
-            self._functions["linear"] = inside.isdisjoint(self.variables)
+            unknowns = self.variables if self._batched is None else [self._batched[2]]
+            self._functions["linear"] = inside.isdisjoint(unknowns)
         return self._functions["linear"]
 
     @property
@@ -169,7 +222,7 @@ class Cycle:
                 newest[e.target] = substitute([e.expr], newest)[0]  # type: ignore[index]
             return [tuple(newest[v] for v in self.variables)]
 
-        return self._compile("sweep", outputs)
+        return self._compile("sweep", outputs, packed=False)
 
     # -- values
     def guess(self, values: Values) -> np.ndarray:
@@ -286,12 +339,16 @@ class Cycle:
     def param_jacobian(self, values: Values, sources: tuple[Variable, ...]) -> Any:
         """∂g/∂p for some params; may raise TooDenseError."""
         if sources not in self._functions:
-            map_ = jacobian_map(self.residuals, sources, budget=TOTAL_BUDGET)
+            vectors = Vectors({}) if self._batched is None else self._batched[0]
+            inner, columns = vectors.columns(sources)
+            map_ = jacobian_map(self._outputs, inner, budget=TOTAL_BUDGET)
             entries = flat_values(map_)
             inputs = variables_of(entries)
-            self._functions[sources] = map_, self.backend.compile(inputs, [entries]), inputs
-        map_, function, inputs = self._functions[sources]
-        return map_.compact(function(*[values[v] for v in inputs])[0])
+            self._functions[sources] = map_, self.backend.compile(inputs, [entries]), inputs, vectors, columns
+        map_, function, inputs, vectors, columns = self._functions[sources]
+        held = vectors.values(values)
+        matrix = map_.compact(function(*[held[v] for v in inputs])[0])
+        return matrix if columns is None else matrix[:, columns]
 
 
 def _block_form(matrix: Any) -> Any:
@@ -305,7 +362,7 @@ def _components(pattern: SparseMap) -> np.ndarray | None:
     n = pattern.shape[0]
     graph = sp.csc_array((np.ones(pattern.nnz, dtype=np.int8), pattern.indices, pattern.indptr), shape=pattern.shape)
     both = sp.csc_array((graph.data, (pattern.indices, pattern.columns + n)), shape=(2 * n, 2 * n))
-    count, labels = csgraph.connected_components(both, directed=False)
+    count, labels = sp.csgraph.connected_components(both, directed=False)
     if count == 1 or not np.array_equal(labels[:n], labels[n:]):
         return None
     return labels[:n]

@@ -12,8 +12,9 @@ from ..derivatives import forward_sweep, reverse_sweep
 from ..expr import Constant, Expr, Variable
 from ..walk import variables_of
 from .values import Values
+from .vectors import Vectors
 
-__all__ = ["Products"]
+__all__ = ["PackedProducts", "Products"]
 
 
 class Products:
@@ -95,3 +96,27 @@ class Products:
             elif not (isinstance(expr, Constant) and not np.any(expr.value)):
                 outputs[False, v] = expr
         return outputs
+
+
+class PackedProducts:
+    """Products of a vector of residuals in vectors of variables, read and written by variable and by equation."""
+
+    def __init__(self, backend: Backend, vectors: Vectors, residual: Variable, expr: Expr) -> None:
+        self.vectors, self.residual = vectors, residual
+        self.leaves = variables_of([expr])
+        self.inner = Products(backend, [(residual, expr)], chained=False)
+
+    def push(self, values: Values, tangents: Values) -> Values:
+        """Tangents of the residuals, by equation."""
+        vectors, out = self.vectors, Values()
+        vectors.scatter(self.inner.push(vectors.values(values), vectors.gathered(tangents, self.leaves)), out)
+        return out
+
+    def pull(self, values: Values, cotangents: Values, wanted: frozenset[Variable] | None) -> tuple[Values, Values]:
+        """As of products; multipliers are none, as the residuals define nothing."""
+        vectors = self.vectors
+        seeds = vectors.gathered(cotangents, [self.residual])
+        lam, parts = self.inner.pull(vectors.values(values), seeds, vectors.wanted(wanted))
+        out: Values = {}
+        vectors.add(parts, out, wanted)
+        return lam, out

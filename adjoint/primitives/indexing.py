@@ -343,10 +343,21 @@ def _concatenate_transpose(ct: Expr, k: int, args: tuple[Expr, ...], params: Any
     return getitem(ct, index)
 
 
+def _concatenate_entries(args: tuple[Expr, ...], params: Any, k: int) -> Any:
+    """Rows of part k: for each index of the axes before the joined one, a run of neighbours."""
+    axis, part = params[0], args[k]
+    before, step = math.prod(part.shape[:axis]), math.prod(part.shape[axis + 1 :])
+    length = sum(a.shape[axis] for a in args) * step
+    start = sum(a.shape[axis] for a in args[:k]) * step
+    rows = np.arange(before)[:, None] * length + start + np.arange(part.shape[axis] * step)
+    return rows.reshape(-1), np.arange(part.size), None
+
+
 _CONCATENATE = _linear(
     "concatenate",
     lambda *xs: np.concatenate(xs[:-1], axis=xs[-1]),
     _concatenate_transpose,
+    entries=_concatenate_entries,
     copies=True,
 )
 

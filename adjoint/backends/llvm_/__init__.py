@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from ...errors import ModelError
 from ...expr import Expr, Variable
 from ...walk import topological
@@ -12,10 +14,29 @@ from ..base import Input, Output
 from ..numpy_ import NumpyBackend
 from .compiled import CompiledFunction
 from .lowering import lower
+from .segments import scalar_program
 from .small import SmallProgram, Step, Totals
+from .summary import summary
 from .target import available
 
 __all__ = ["LlvmBackend", "available"]
+
+
+LONG = 500  # scalar operations; above, a tape takes over from straight-line code, which takes long to compile
+
+
+def is_long(order: Sequence[Expr]) -> bool:
+    """Whether a program has so many scalar operations that it is run from a tape."""
+    return len(order) > LONG and sum(not node.shape for node in order if node.op is not None) > LONG
+
+
+def _from_tape(program: Any) -> Callable[..., tuple[Any, ...]]:
+    def function(*arrays: Any) -> tuple[Any, ...]:
+        return tuple(program.value(*arrays))
+
+    operations = f"tape of {program.tape.operations:,} scalar operations"
+    function.summary = lambda: [operations]  # type: ignore[attr-defined]
+    return function
 
 
 class LlvmBackend:
@@ -43,7 +64,38 @@ class LlvmBackend:
         for node in order:
             if isinstance(node, Variable) and node not in given and node not in definitions:
                 raise ModelError(f"the variable {node.name!r} is not among the inputs of the function")
-        return CompiledFunction(lower(inputs, outputs, order, definitions), inputs, outputs).function()
+        if is_long(order):
+            program = scalar_program(inputs, outputs, definitions)
+            if program is not None:
+                return _from_tape(program)
+        compiled = CompiledFunction(lower(inputs, outputs, order, definitions), inputs, outputs)
+        function = compiled.function()
+        function.summary = lambda: summary(compiled.lowered)  # type: ignore[attr-defined]
+        return function
+
+    def compile_gradient(
+        self,
+        inputs: Sequence[Input],
+        output: Expr,
+        wrt: Sequence[Variable],
+        definitions: Mapping[Variable, Expr],
+        check: Output,
+    ) -> Callable[..., tuple[Any, ...]] | None:
+        """A function that gives d(output)/d(wrt), flat, and ``check``: for long scalar programs, by their own reverse
+        sweep. None for others, whose derivatives are better compiled from expressions."""
+        order = topological([output], definitions=definitions)
+        if not is_long(order) or tuple(wrt) != inputs[0]:
+            return None
+        program = scalar_program(inputs, [output, check], definitions)
+        if program is None:
+            return None
+        seeds = [1.0, np.zeros(len(check)) if isinstance(check, tuple) else 0.0]
+
+        def gradient(*arrays: Any) -> tuple[Any, ...]:
+            outputs, cotangents, _ = program.pullback(*arrays, seeds=seeds)
+            return cotangents[0], outputs[1]
+
+        return gradient
 
     def small_program(self, variables: tuple[Variable, ...], steps: Sequence[Any], totals: Any) -> Any:
         """One compiled call for a small program (:class:`.small.SmallProgram`); None where it needs calls of NumPy."""

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from ...errors import ShapeError
 from .emit import FIXED, Pools, kernel_text
 from .lowering import Buffer, Call, Lowered
 from .target import NAME, compile_module, function, module_header, vector_symbols, vector_width
@@ -154,13 +155,14 @@ class CompiledFunction:
         """The text of all different kernels; of each kernel the name of its function, and its parameters."""
         declarations: set[str] = set()
         symbols, width = vector_symbols(), vector_width()
-        known: dict[str, str] = {}
+        known: dict[Any, str] = {}
         names, parameters = [], []
         for kernel in (kernel for kernels in segments for kernel in kernels):
-            text, own = kernel_text(kernel, "NAME", self.pools, width, declarations, symbols)
-            names.append(known.setdefault(text, f"k{len(known)}"))
+            name, own = kernel_text(kernel, self.pools, width, declarations, symbols, known)
+            names.append(name)
             parameters.append(own)
-        parts = [text.replace("@NAME", f"@{NAME}_{name}", 1) for text, name in known.items()]
+        texts = [(text, name) for text, name in known.items() if isinstance(text, str)]
+        parts = [text.replace("@NAME", f"@{NAME}_{name}", 1) for text, name in texts]
         return "\n".join([*sorted(declarations), *parts, module_header()]), names, parameters
 
     # -- memory
@@ -276,6 +278,8 @@ class CompiledFunction:
                     inputs.append(target)
                 else:
                     array = np.ascontiguousarray(value, dtype=np.float64)
+                    if array.size != self.input_sizes[k]:
+                        raise ShapeError(f"argument {k} has {array.size} elements, expected {self.input_sizes[k]}")
                     held.append(array)
                     inputs.append(array.reshape(-1))
                     table[FIXED + k] = _address(array)

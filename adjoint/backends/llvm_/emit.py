@@ -93,7 +93,6 @@ class _KernelText:
         self.kernel, self.pools, self.declarations, self.symbols = kernel, pools, declarations, symbols
         self.lines: list[str] = []
         self.count = 0
-        self.parameters: list[int] = []
         operands = [a for e in kernel.elements for a in e.args if isinstance(a, Load)]
         operands += [s.value for s in kernel.sinks if isinstance(s.value, Load)]
         stores = [Sink("store", e, e.buffer, contiguous(e.size), 0) for e in kernel.elements if e.buffer is not None]
@@ -130,33 +129,77 @@ class _KernelText:
         self.lines.append(f"{name} = {text}")
         return name
 
-    def _parameter(self, value: int) -> str:
-        """A number that may differ between kernels of one code; long scalar code is made once, and has it inside."""
-        if self.kernel.size == 1:
-            return str(value)
-        self.parameters.append(value)
-        at = self.fresh(f"getelementptr i64, ptr %r, i64 {len(self.parameters) - 1}")
-        return self.fresh(f"load i64, ptr {at}, align 8")
-
-    def _constants(self) -> None:
-        """Numbers among the operands, as parameters too."""
-        self.constants: dict[str, str] = {}
-        if self.kernel.size == 1:
-            return
+    # -- what kernels of one code may differ in
+    def numbers(self) -> dict[str, int]:
+        """The different constants among the operands, as bits, each with its place in the parameters."""
         values = [a for e in self.kernel.elements for a in e.args if isinstance(a, float)]
         values += [s.value for s in self.kernel.sinks if isinstance(s.value, float)]
-        for x in dict.fromkeys(map(literal, values)):
-            word = self._parameter(int(x, 16) - (1 << 64) * (int(x, 16) >> 63))
-            value = self.fresh(f"bitcast i64 {word} to double")
+        return {bits: k for k, bits in enumerate(dict.fromkeys(map(literal, values)))}
+
+    def parameters(self) -> list[int]:
+        """Constants, then where operands start, then where tables of positions start. Scalar code has them inside."""
+        if self.kernel.size == 1:
+            return []
+        bits = [int(x, 16) for x in self.numbers()]
+        out = [x - (1 << 64) * (x >> 63) for x in bits]
+        out += [p.start for p in self.places]
+        return out + [p.table for p in self.places if p.table is not None]
+
+    def key(self) -> Any:
+        """Equal for kernels whose text is the same; None for scalar code."""
+        if self.kernel.size == 1:
+            return None
+        numbers = self.numbers()
+        place = {p: k for k, p in enumerate(self.places)}
+        index: dict[int, int] = {}
+
+        def operand(a: Any) -> Any:
+            if isinstance(a, Element):
+                return index[id(a)]
+            return ("at", place[self.place_of[id(a)]]) if isinstance(a, Load) else ("number", numbers[literal(a)])
+
+        elements = []
+        for k, e in enumerate(self.kernel.elements):
+            elements.append((e.name, *map(operand, e.args)))
+            index[id(e)] = k
+        sinks = [
+            (s.kind, place[p], operand(s.value), self._distinct(k))
+            for k, (s, p) in enumerate(zip(self.sinks, self.sink_places, strict=True))
+        ]
+        geometry = [(p.slot, p.strides, p.table is None) for p in self.places]
+        return self.dims, tuple(geometry), tuple(elements), tuple(sinks)
+
+    def _distinct(self, k: int) -> bool:
+        """Whether the positions of a sink differ within each vector."""
+        p = self.sink_places[k]
+        if p.table is None or self.sinks[k].kind == "store" or self.width == 1:
+            return True
+        return _distinct(p.positions, self.dims[-1], self.width)  # type: ignore[arg-type]
+
+    def _read_parameters(self) -> None:
+        """Names of the parameters."""
+        self.constants: dict[str, str] = {}
+        self.starts: dict[_Place, str] = {p: str(p.start) for p in self.places}
+        self.tables: dict[_Place, str] = {p: str(p.table) for p in self.places}
+        if self.kernel.size == 1:
+            return
+        names = []
+        for k in range(len(self.parameters())):
+            at = self.fresh(f"getelementptr i64, ptr %r, i64 {k}")
+            names.append(self.fresh(f"load i64, ptr {at}, align 8"))
+        numbers = self.numbers()
+        for x, k in numbers.items():
+            value = self.fresh(f"bitcast i64 {names[k]} to double")
             self.constants[x] = value if self.width == 1 else self._splat(value)
+        rest = iter(names[len(numbers) :])
+        self.starts = {p: next(rest) for p in self.places}
+        self.tables = {p: next(rest) for p in self.places if p.table is not None}
 
     # -- the nest
     def text(self, name: str) -> str:
         self.pointers: dict[int, str] = {}
         self.emit("entry:")
-        self._constants()
-        self.starts = {p: self._parameter(p.start) for p in self.places}
-        self.tables = {p: self._parameter(p.table) for p in self.places if p.table is not None}
+        self._read_parameters()
         for slot in sorted({p.slot for p in self.places} | ({2} if any(p.table is not None for p in self.places) else set())):
             at = self.fresh(f"getelementptr ptr, ptr %t, i64 {slot}")
             self.pointers[slot] = self.fresh(f"load ptr, ptr {at}, align 8")
@@ -311,7 +354,7 @@ class _KernelText:
                     value = body.op(f"select {body.mask} {mask}, {body.type} {value}, {body.type} {self._number(_neutral(sink))}")
                 self.totals[k] = self.fresh(self._combine(sink, body.type, self.totals[k], value))
             else:
-                self._grow(self.sink_places[k], sink, value)
+                self._grow(k, sink, value)
 
     def _value(self, operand: Any, values: dict[int, str]) -> str:
         if isinstance(operand, Element):
@@ -414,9 +457,9 @@ class _KernelText:
         self.declarations.add(f"declare void @{name}({body.type}, ptr, i32, {body.mask})")
         self.emit(f"call void @{name}({body.type} {value}, ptr {at}, i32 8, {body.mask} {self.mask})")
 
-    def _grow(self, p: _Place, sink: Sink, value: str) -> None:
+    def _grow(self, k: int, sink: Sink, value: str) -> None:
         """Add to the elements of a buffer (or take the larger, the smaller)."""
-        body = self.body
+        body, p = self.body, self.sink_places[k]
         if self.width == 1:
             at = self._element(p)
             old = self.fresh(f"load double, ptr {at}, align 8")
@@ -426,7 +469,7 @@ class _KernelText:
             at = body.op(f"getelementptr double, ptr {self.base[p]}, i64 {self.i}")
             load = self._masked_fresh(at) if self.mask else self.fresh(f"load {body.type}, ptr {at}, align 8")
             self._store_vector(at, self.fresh(self._combine(sink, body.type, load, value)))
-        elif p.table is None or _distinct(p.positions, self.dims[-1], self.width):  # type: ignore[arg-type]
+        elif p.table is None or self._distinct(k):
             at = self._addresses(p)
             old = self._gather(at, self.fresh)
             self._scatter(at, self.fresh(self._combine(sink, body.type, old, value)))
@@ -485,12 +528,24 @@ def _distinct(positions: np.ndarray, length: int, width: int) -> bool:
 
 
 def kernel_text(
-    kernel: Kernel, name: str, pools: Pools, width: int, declarations: set[str], symbols: dict[tuple[str, int], str]
+    kernel: Kernel,
+    pools: Pools,
+    width: int,
+    declarations: set[str],
+    symbols: dict[tuple[str, int], str],
+    known: dict[Any, str],
 ) -> tuple[str, list[int]]:
-    """The function ``void name(ptr table, ptr parameters)`` of a kernel, and its parameters.
+    """The name of a kernel's function ``void name(ptr table, ptr parameters)``, and its parameters.
 
     ``table`` holds the addresses of work, constants, positions, inputs, outputs and arrays. Kernels that differ only in
-    where their operands start and in constants have the same text.
+    where their operands start and in constants share a function: ``known`` holds the names by text and by structure.
     """
     writer = _KernelText(kernel, pools, width, declarations, symbols)
-    return writer.text(name), writer.parameters
+    parameters, key = writer.parameters(), writer.key()
+    name = None if key is None else known.get(key)
+    if name is None:
+        text = writer.text("NAME")
+        name = known.setdefault(text, f"k{len(known)}")
+        if key is not None:
+            known[key] = name
+    return name, parameters

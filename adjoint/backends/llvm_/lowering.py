@@ -23,7 +23,8 @@ from .kernels import KERNELS
 
 __all__ = ["Buffer", "Call", "Element", "Kernel", "Load", "Lowered", "Sink", "lower"]
 
-LONGEST_BODY = 400  # operations of one loop; beyond, registers run out and LLVM takes more than linear time
+LONGEST_BODY = 400  # cost of the operations of one loop; beyond, registers run out, and LLVM takes more than linear time
+FUNCTION_COST = 20  # of a function such as exp, beside 1 of an arithmetic operation
 SMALL_PRODUCT = 65536  # multiplications of matrix products as loops; beyond, BLAS is faster
 SMALL_MATRIX = 1024  # multiplications per matrix, of a batch
 
@@ -553,24 +554,39 @@ class _Lowering:
 
     # -- the end: long bodies in pieces, and work memory
     def _split_long(self) -> None:
+        """Long loops in pieces: first what does not depend on each other (equal pieces share their code), then by length."""
         self._listed: list[Kernel] = []
         for kernel in self.kernels.values():
-            if len(kernel.elements) <= LONGEST_BODY:
+            if sum(map(_cost, kernel.elements)) <= LONGEST_BODY:
                 self._listed.append(kernel)
-                continue
-            parts = [
-                Kernel(kernel.stage, kernel.size, kernel.elements[i : i + LONGEST_BODY])
-                for i in range(0, len(kernel.elements), LONGEST_BODY)
-            ]
-            where = {e: p for p in parts for e in p.elements}
-            for sink in kernel.sinks:
-                (where[sink.value] if isinstance(sink.value, Element) else parts[-1]).sinks.append(sink)
+            elif kernel.size == 1:
+                self._listed += self._pieces(kernel)
+            else:
+                for part in _components(kernel):
+                    self._listed += self._pieces(part)
+
+    def _pieces(self, kernel: Kernel) -> list[Kernel]:
+        """A kernel cut where its operations cost too much; what crosses a cut goes through memory."""
+        starts = cuts(kernel.elements) if kernel.size > 1 else None
+        parts = [Kernel(kernel.stage, kernel.size)]
+        where: dict[Element, Kernel] = {}
+        total = 0
+        for k, e in enumerate(kernel.elements):
+            total += _cost(e)
+            if parts[-1].elements and (total > LONGEST_BODY or (starts is not None and k in starts)):
+                parts.append(Kernel(kernel.stage, kernel.size))
+                total = _cost(e)
+            parts[-1].elements.append(e)
+            where[e] = parts[-1]
+        for sink in kernel.sinks:
+            (where[sink.value] if isinstance(sink.value, Element) else parts[-1]).sinks.append(sink)
+        if len(parts) > 1:
             for part in parts:
                 for e in part.elements:
                     for i, a in enumerate(e.args):
                         if isinstance(a, Element) and where[a] is not part:
                             e.args[i] = self._reload(a)
-            self._listed += parts
+        return parts
 
     def _place_work(self) -> int:
         """Offsets of the work buffers: memory is used again after the last stage that reads it."""
@@ -625,6 +641,97 @@ def _assign(buffers: Sequence[Buffer]) -> int:
             total += (b.size + 7) // 8 * 8 if b.size > 1 else 1
         active.append(b)
     return total
+
+
+_ARITHMETIC = frozenset(
+    "add subtract multiply divide negative square reciprocal sqrt absolute maximum minimum where relu sign "
+    "heaviside floor ceil rint trunc stop_gradient == != < <= > >=".split()
+)
+
+
+def _cost(e: Element) -> int:
+    return 1 if e.name in _ARITHMETIC or e.size == 1 else FUNCTION_COST
+
+
+def cuts(elements: Sequence[Element]) -> set[int]:
+    """Where to cut a long loop so that the pieces of a repetition are equal, and share their code.
+
+    A loop in the user's program leaves a sequence of operations that repeats itself: each with its operands as far back
+    as in the period before.
+    """
+    codes = _codes(elements)
+    periods = _periods(codes)
+    costs = np.cumsum([0, *map(_cost, elements)])
+    mismatch = {p: _next_mismatch(codes, p) for p in periods}
+    found: set[int] = set()
+    i, n = 0, len(codes)
+    while i < n:
+        for p in periods:
+            if i + 3 * p <= n and mismatch[p][i] - i >= 2 * p:
+                count = (int(mismatch[p][i]) - i) // p + 1
+                each = max(1, int(LONGEST_BODY // max(costs[i + p] - costs[i], 1)))
+                found.update(range(i, i + count * p + 1, each * p))
+                i += count * p
+                found.add(i)
+                break
+        else:
+            i += 1
+    return found
+
+
+def _codes(elements: Sequence[Element]) -> np.ndarray:
+    """A number for each operation: equal for the same operation on operands as far back."""
+    place = {e: k for k, e in enumerate(elements)}
+    known: dict[Any, int] = {}
+    out = np.empty(len(elements), dtype=np.int64)
+    for k, e in enumerate(elements):
+        args = tuple(k - place[a] if isinstance(a, Element) else type(a) for a in e.args)
+        out[k] = known.setdefault((e.name, args), len(known))
+    return out
+
+
+def _periods(codes: np.ndarray, most: int = 8) -> list[int]:
+    """The likeliest periods of a sequence: distances between equal codes at which much is equal; shortest first."""
+    order = np.argsort(codes, kind="stable")
+    same = codes[order][1:] == codes[order][:-1]
+    gaps, counts = np.unique(np.diff(order)[same], return_counts=True)
+    frequent = gaps[np.argsort(-counts, kind="stable")[:64]]
+    share = {int(p): float(np.mean(codes[p:] == codes[:-p])) for p in frequent if 3 * p <= codes.size}
+    best = sorted(share, key=lambda p: -share[p])[:most]
+    return sorted(p for p in best if share[p] > 0.1)
+
+
+def _next_mismatch(codes: np.ndarray, p: int) -> np.ndarray:
+    """For each place the next one whose code differs from that a period later."""
+    wrong = np.flatnonzero(codes[p:] != codes[:-p])
+    wrong = np.append(wrong, codes.size - p)
+    return wrong[np.searchsorted(wrong, np.arange(codes.size)).clip(max=wrong.size - 1)]
+
+
+def _components(kernel: Kernel) -> list[Kernel]:
+    """The parts of a kernel of which no operation reads another part's."""
+    leader: dict[Element, Element] = {}
+
+    def find(e: Element) -> Element:
+        root = e
+        while leader[root] is not root:
+            root = leader[root]
+        while leader[e] is not root:
+            leader[e], e = root, leader[e]
+        return root
+
+    for e in kernel.elements:
+        leader[e] = e
+        for a in e.args:
+            if isinstance(a, Element):
+                leader[find(a)] = e
+    parts: dict[Any, Kernel] = {}
+    for e in kernel.elements:
+        parts.setdefault(find(e), Kernel(kernel.stage, kernel.size)).elements.append(e)
+    for sink in kernel.sinks:
+        key = find(sink.value) if isinstance(sink.value, Element) else sink
+        parts.setdefault(key, Kernel(kernel.stage, kernel.size)).sinks.append(sink)
+    return list(parts.values())
 
 
 def _clearing(buffer: Buffer) -> Kernel:

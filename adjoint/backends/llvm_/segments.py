@@ -85,7 +85,7 @@ class _Frame:
 
 
 def _width(tape: Tape) -> int:
-    """Elements that loops compute at a time: one rule for the whole program, so that equal operations give equal values."""
+    """Elements that loops compute at a time: one rule for a program, so that equal operations give equal values."""
     mean = tape.operations / max(len(tape.segments), 1)
     widest = vector_width()
     if mean < SHORT or widest < 4:  # narrow vectors have no masks

@@ -137,7 +137,6 @@ class _Reader:
         self.a: list[int] = []
         self.b: list[int] = []
         self.c: list[int] = []
-        self.triples = False
 
     def positions(self, node: Expr) -> np.ndarray:
         """Numbers of the elements of a node that was read."""
@@ -146,7 +145,8 @@ class _Reader:
     def read(self, root: Expr) -> bool:
         """Number a node and all below it; False where that is not possible."""
         index, levels, opcodes = self.index, self.levels, self.opcodes
-        get, lookup = index.get, opcodes.get
+        get: Any = index.get
+        lookup = opcodes.get
         add_code, add_level = self.codes.append, levels.append
         add_a, add_b, add_c = self.a.append, self.b.append, self.c.append
         stack = [root]
@@ -171,18 +171,14 @@ class _Reader:
             if count == 2:
                 x, y = args
                 i, j = get(x), get(y)
-                if i is None:
-                    push(x)
+                if i is None or j is None:
                     if j is None:
                         push(y)
-                    continue
-                if j is None:
-                    push(y)
+                    if i is None:
+                        push(x)
                     continue
                 k = 0
-                level = levels[i]
-                if levels[j] > level:
-                    level = levels[j]
+                level = levels[i] if levels[i] > levels[j] else levels[j]
             elif count == 1:
                 x = args[0]
                 i = get(x)
@@ -197,7 +193,6 @@ class _Reader:
                     stack += [x for x, i in zip(args, found, strict=True) if i is None]
                     continue
                 i, j, k = found
-                self.triples = True
                 level = max(levels[i], levels[j], levels[k])
             index[node] = len(levels)
             add_level(level + 1)

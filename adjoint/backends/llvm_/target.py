@@ -65,8 +65,9 @@ def _start() -> dict[str, Any]:
             llvm.add_symbol(symbol, address)
             symbols[key] = symbol
     where = [llvmlite.__version__, str(llvm.llvm_version_info), cpu, features.flatten(), platform.platform()]
-    _state.update(llvm=llvm, engine=engine, machines={k: machine(k) for k in (0, 1, 2)}, width=width, symbols=symbols)
-    _state["where"] = "\n".join(where)
+    machines = {k: machine(k) for k in (0, 1, 2)}
+    _state.update(llvm=llvm, where="\n".join(where), machines=machines, width=width, symbols=symbols)
+    _state["engine"] = engine  # last: other threads look for it
     return _state
 
 
