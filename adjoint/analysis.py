@@ -240,8 +240,12 @@ def _order(
         for k in group[1:]:
             source += [group[0], k]
             target += [k, group[0]]
-    edges = Incidence.from_coo(np.array(source, dtype=np.int64), np.array(target, dtype=np.int64), (n, n))
-    count, labels = strong_components(edges.indptr, edges.indices)
+    tails, heads = np.array(source, dtype=np.int64), np.array(target, dtype=np.int64)
+    if np.any(tails > heads):
+        edges = Incidence.from_coo(tails, heads, (n, n))
+        count, labels = strong_components(edges.indptr, edges.indices)
+    else:  # every equation takes what those before it give: that is the order, and no two are solved together
+        count, labels = n, np.arange(n)
     return _blocks(equations, unknowns, incidence, members, np.asarray(labels), count, loops, (source, target))
 
 

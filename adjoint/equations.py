@@ -11,9 +11,8 @@ from __future__ import annotations
 import operator
 import weakref
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import networkx as nx
 import numpy as np
 
 from .errors import ModelError, NameLookupError, ShapeError, closest
@@ -23,6 +22,9 @@ from .primitives.external import External, external
 from .primitives.indexing import broadcast_to
 from .rebuild import flatten, restore, substitute
 from .walk import variables_of
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 __all__ = ["Equation", "Equations", "number"]
 
@@ -399,6 +401,8 @@ class Equations:
 
     def incidence_graph(self) -> nx.Graph:
         """Bipartite graph of equations ``("equation", name)`` and variables ``("variable", name)``."""
+        import networkx as nx  # takes a tenth of a second, and only graphs need it
+
         graph = nx.Graph()
         graph.add_nodes_from((("variable", n) for n in self.variables), bipartite=1)
         for equation in self.equations.values():

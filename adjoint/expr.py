@@ -23,7 +23,7 @@ from .describe import describe, shortened
 from .errors import UnsupportedError
 from .guard import guarded, unsupported
 from .interning import untrack
-from .primitive import BUILDERS, FUNCTIONS, METHODS, UFUNC_METHODS, UFUNCS, Primitive, Shape, Static
+from .primitive import BUILDERS, FUNCTIONS, METHODS, UFUNC_METHODS, UFUNCS, Primitive, Shape, Static, ufunc_builder
 
 __all__ = ["Comparison", "Constant", "Expr", "Variable", "apply", "as_expr", "describe"]
 
@@ -127,7 +127,7 @@ class Expr(Logic):
 
     # -- NumPy's protocols
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        builder = UFUNCS.get(ufunc) if method == "__call__" else UFUNC_METHODS.get((ufunc, method))
+        builder = ufunc_builder(ufunc) if method == "__call__" else UFUNC_METHODS.get((ufunc, method))
         if builder is not None and not kwargs:
             if len(inputs) == 1:
                 return builder(self)

@@ -1,21 +1,26 @@
 """Vector functions of a program, for SciPy: a flat vector of inputs in, values and derivatives out.
 
 Functions of one program over the same inputs share the solve at a point: an objective and its constraints, their
-gradients and Hessians cost one solve per point.
+gradients and Hessians cost one solve per point. Where no cycle has to be solved for the outputs, nothing is: values and
+derivatives are compiled functions of the vector (``explicit``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from math import isfinite
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+import scipy
 import scipy.sparse as sp
-from scipy.optimize import Bounds
+from numpy import ndarray
 
 from . import totals
 from .blocks import pack, unpack
 from .errors import ModelError, NameLookupError, ShapeError, closest
+from .explicit import Explicit, compiled
 from .expr import Variable
 from .nonlinear import Options
 from .plan import Plan
@@ -28,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["Function", "Shared"]
 
 KEPT = 3  # points remembered: optimizers return to the last accepted one
+FLOAT = np.dtype(float)
 
 
 class Shared:
@@ -36,7 +42,9 @@ class Shared:
     Attributes
     ----------
     solves : int
-        How many times the program was solved.
+        At how many points the program was solved, or evaluated where there is nothing to solve.
+    last : bytes
+        The last point.
     """
 
     def __init__(
@@ -46,27 +54,49 @@ class Shared:
         self.fixed = dict(fixed)
         self.size = sum(v.size for v in self.wrt)
         self.solves = 0
-        self.recent: list[tuple[np.ndarray, State]] = []
+        self.last: bytes | None = None
+        self.recent: list[tuple[bytes, State | None]] = []  # no state: evaluated, but not solved as a whole
         self._base: Any = None
+
+    @property
+    def base(self) -> dict[Variable, Any]:
+        """The values of the inputs that are not in the vector (and ones for the others)."""
+        if self._base is None:
+            self._base = input_values(self.plan, {**{v.name: np.ones(v.shape) for v in self.wrt}, **self.fixed})
+        return self._base
+
+    def vector(self, value: Any) -> np.ndarray:
+        """A point from user input."""
+        return as_vector(value, self.size, ", ".join(v.name for v in self.wrt))
+
+    def visit(self, key: bytes, state: State | None = None) -> State | None:
+        """Note the last point; its state, if it was solved."""
+        old = next((entry for entry in self.recent if entry[0] == key), None)
+        if old is None:
+            self.solves += state is None
+        elif state is None:
+            state = old[1]
+        # A new list: other threads may be reading the old one.
+        self.recent = [(key, state), *(entry for entry in self.recent if entry is not old)][:KEPT]
+        self.last = key
+        return state
 
     def state(self, vector: Any) -> State:
         """The verified state at a point."""
-        x = as_vector(vector, self.size, ", ".join(v.name for v in self.wrt))
-        for i, (point, state) in enumerate(self.recent):
-            if np.array_equal(point, x):
-                if i:
-                    self.recent.insert(0, self.recent.pop(i))
-                return state
+        x = self.vector(vector)
+        key = x.tobytes()
+        known = next((entry for entry in self.recent if entry[0] == key), None)
+        if known is not None and known[1] is not None:
+            self.visit(key)
+            return known[1]
         if not np.isfinite(x).all():
             raise ModelError("the point has NaN or infinite elements")
-        if self._base is None:
-            self._base = input_values(self.plan, {**{v.name: np.ones(v.shape) for v in self.wrt}, **self.fixed})
-        values = unpack(self.wrt, x.copy(), dict(self._base))
-        start = self.recent[0][1].values if self.recent and self.plan.cycles else None
-        self.solves += 1
-        state = self._solve(values, start)
-        self.recent.insert(0, (x.copy(), state))
-        del self.recent[KEPT:]
+        values = unpack(self.wrt, x.copy(), dict(self.base))
+        states = (s for _, s in self.recent if s is not None)
+        last = next(states, None) if self.plan.cycles else None
+        self.solves += known is None
+        state = self._solve(values, None if last is None else last.values)
+        self.visit(key, state)
         return state
 
     def _solve(self, values: Any, start: Any) -> State:
@@ -88,7 +118,8 @@ class Function:
     bounds : scipy.optimize.Bounds
         Bounds of the variables in the vector.
     solves : int
-        Number of solves so far, shared by all functions over the same inputs.
+        Number of points at which the program was solved so far (or evaluated, where there is nothing to solve), shared
+        by all functions over the same inputs.
 
     >>> import adjoint as adj
     >>> m = adj.Program()
@@ -125,6 +156,9 @@ class Function:
             model._shared[key] = shared
         self._shared: Shared = shared
         self._model: Equations = model
+        self._explicit: Explicit | Literal[False] | None = None  # not looked at yet
+        self._value: Callable[[Any], Any] | None = None
+        self._jacobian: Callable[[Any], Any] | None = None
 
     def __reduce__(self) -> Any:
         of = self.of[0].name if self.scalar else [v.name for v in self.of]
@@ -138,13 +172,13 @@ class Function:
         return pack(self.wrt, {v: np.zeros(v.shape) if p is None else p for v, p in parts.items()})
 
     @property
-    def bounds(self) -> Bounds:
+    def bounds(self) -> scipy.optimize.Bounds:
         """Bounds of the vector."""
         sides: list[list[Any]] = [[], []]
         for v in self.wrt:
             for side, b, default in zip(sides, self._model.bounds.get(v, (None, None)), (-np.inf, np.inf), strict=True):
                 side.append(np.full(v.size, default) if b is None else np.reshape(b, -1))
-        return Bounds(*(np.concatenate(s) if s else np.zeros(0) for s in sides))
+        return scipy.optimize.Bounds(*(np.concatenate(s) if s else np.zeros(0) for s in sides))
 
     def pack(self, values: Mapping[str, Any]) -> np.ndarray:
         """A vector from values by name; the defaults of those not given."""
@@ -160,7 +194,7 @@ class Function:
 
     def unpack(self, vector: Any) -> dict[str, Any]:
         """Values by name from a vector."""
-        x = as_vector(vector, self._shared.size, ", ".join(v.name for v in self.wrt))
+        x = self._shared.vector(vector)
         parts = unpack(self.wrt, x.copy(), {})
         return {v.name: float(p) if not v.shape else p for v, p in parts.items()}
 
@@ -168,51 +202,78 @@ class Function:
     @property
     def solution(self) -> Solution:
         """The solution at the last point."""
-        if not self._shared.recent:
+        if self._shared.last is None:
             raise ModelError("the function has not been called yet: there is no solution")
-        return Solution(self._shared.recent[0][1])
+        return Solution(self._shared.state(np.frombuffer(self._shared.last)))
 
     @property
     def solves(self) -> int:
         return self._shared.solves
 
+    def _fast(self) -> Explicit | Literal[False]:
+        """The compiled functions of the vector; False where there is a cycle to solve."""
+        if self._explicit is None:
+            functions = compiled(self._shared.plan, tuple(self.of), self._shared.wrt, self.scalar)
+            if functions is None:
+                self._explicit = False
+            else:
+                base, fixed = self._shared.base, functions.fixed
+                given = [np.asarray(pack(fixed, base), dtype=float)] if fixed else []
+                self._explicit = Explicit(functions, given, self.sparse)
+        return self._explicit
+
     def __call__(self, vector: Any) -> Any:
         """Value: a float for one scalar output, else the outputs flattened and concatenated."""
-        state = self._shared.state(vector)
-        if self.scalar:
-            return float(state.values[self.of[0]])
-        return pack(self.of, state.values)
+        value = self._value
+        if value is None:
+            value = partial(_value, self._shared, self.of, self.scalar)
+            fast = self._fast()
+            if fast:
+                value = _quick_value(fast, self._shared, value)
+            self._value = value
+        return value(vector)
 
     def jac(self, vector: Any) -> Any:
         """Gradient (1-D) for one scalar output, else the Jacobian (2-D; ``scipy.sparse`` with ``sparse=True``)."""
-        state = self._shared.state(vector)
-        if self.scalar:
-            parts = totals.gradient(state, {self.of[0]: np.float64(1.0)}, self.wrt)
-            return np.concatenate([np.zeros(0), *(np.reshape(p, -1) for p in parts)])
-        matrix = totals.jacobian(state, self.of, self.wrt)
-        return sp.csr_array(matrix) if self.sparse else totals.as_dense(matrix)
+        jacobian = self._jacobian
+        if jacobian is None:
+            jacobian = partial(_jacobian, self._shared, self.of, self.scalar, self.sparse)
+            fast = self._fast()
+            if fast:
+                jacobian = _quick_gradient(fast, self._shared, jacobian)
+            self._jacobian = jacobian
+        return jacobian(vector)
 
-    def _weights(self, multipliers: Any) -> dict[Variable, Any]:
+    def _flat_weights(self, multipliers: Any) -> np.ndarray:
+        """The weights of the outputs, flat and checked."""
         if self.scalar:
-            w = 1.0 if multipliers is None else float(np.reshape(multipliers, -1)[0])
-            return {self.of[0]: np.float64(w)}
+            return np.array([1.0 if multipliers is None else float(np.reshape(multipliers, -1)[0])])
         if multipliers is None:
             raise ModelError("hess of several outputs needs their multipliers: hess(v, multipliers)")
         w, count = np.reshape(multipliers, -1), sum(v.size for v in self.of)
         if w.size != count:
             raise ShapeError(f"{w.size} multipliers for {count} outputs")
-        w = as_vector(w, count, "the multipliers of the outputs")
+        return as_vector(w, count, "the multipliers of the outputs")
+
+    def _weights(self, flat: np.ndarray) -> dict[Variable, Any]:
         out: dict[Variable, Any] = {}
         at = 0
         for v in self.of:
-            part = w[at : at + v.size].reshape(v.shape)[()]
+            part = flat[at : at + v.size].reshape(v.shape)[()]
             out[v] = out[v] + part if v in out else part
             at += v.size
         return out
 
     def hess(self, vector: Any, multipliers: Any = None) -> Any:
         """Hessian of the scalar output, or of Σ multipliers · outputs."""
-        matrix = totals.hessian(self._shared.state(vector), self._weights(multipliers), self.wrt)
+        weights, fast = self._flat_weights(multipliers), self._fast()
+        if fast:
+            x = self._shared.vector(vector)
+            found = fast.hess(x, weights)
+            if found is not None:
+                self._shared.visit(x.tobytes())
+                return found
+        matrix = totals.hessian(self._shared.state(vector), self._weights(weights), self.wrt)
         return sp.csr_array(matrix) if self.sparse else totals.as_dense(matrix)
 
     def hessp(self, vector: Any, *args: Any) -> np.ndarray:
@@ -220,10 +281,89 @@ class Function:
         direction = as_vector(args[-1], self._shared.size, "the direction") if args else None
         if direction is None or len(args) > 2:
             raise ModelError("hessp(v, direction), or hessp(v, multipliers, direction)")
-        weights = self._weights(args[0] if len(args) > 1 else None)
+        weights, fast = self._flat_weights(args[0] if len(args) > 1 else None), self._fast()
+        if fast:
+            x = self._shared.vector(vector)
+            found = fast.hessp(x, weights, direction)
+            if found is not None:
+                self._shared.visit(x.tobytes())
+                return found
         directions = unpack(self.wrt, direction.copy(), {})
-        parts = totals.hvp(self._shared.state(vector), weights, directions, self.wrt)
+        parts = totals.hvp(self._shared.state(vector), self._weights(weights), directions, self.wrt)
         return np.concatenate([np.zeros(0), *(np.reshape(p, -1) for p in parts)])
+
+
+# -- values and first derivatives: by solves, or by kernels with these behind them ----------------------------------
+
+
+def _value(shared: Shared, of: Sequence[Variable], scalar: bool, vector: Any) -> Any:
+    state = shared.state(vector)
+    return float(state.values[of[0]]) if scalar else pack(of, state.values)
+
+
+def _jacobian(shared: Shared, of: Sequence[Variable], scalar: bool, sparse: bool, vector: Any) -> Any:
+    state = shared.state(vector)
+    if scalar:
+        parts = totals.gradient(state, {of[0]: np.float64(1.0)}, shared.wrt)
+        return np.concatenate([np.zeros(0), *(np.reshape(p, -1) for p in parts)])
+    matrix = totals.jacobian(state, of, shared.wrt)
+    return sp.csr_array(matrix) if sparse else totals.as_dense(matrix)
+
+
+def _quick_value(explicit: Explicit, shared: Shared, general: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    kernel, shape, visit = explicit.quick_value, (shared.size,), shared.visit
+    if kernel is None:
+        return _remembered(explicit.value, shared, general)
+
+    def value(vector: Any) -> Any:
+        if type(vector) is not ndarray or vector.dtype is not FLOAT or vector.shape != shape:
+            vector = shared.vector(vector)
+        found = kernel(vector)
+        if not isfinite(found[-1]):
+            return general(vector)
+        key = vector.tobytes()
+        if key != shared.last:
+            visit(key)
+        return float(found[0])
+
+    return value
+
+
+def _quick_gradient(explicit: Explicit, shared: Shared, general: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    kernel, shape, visit = explicit.quick_gradient, (shared.size,), shared.visit
+    if kernel is None:
+        return _remembered(explicit.jac, shared, general)
+
+    def gradient(vector: Any) -> Any:
+        if type(vector) is not ndarray or vector.dtype is not FLOAT or vector.shape != shape:
+            vector = shared.vector(vector)
+        found, check = kernel(vector)
+        if not isfinite(check):
+            return general(vector)
+        key = vector.tobytes()
+        if key != shared.last:
+            visit(key)
+        return found
+
+    return gradient
+
+
+def _remembered(
+    function: Callable[[np.ndarray], Any], shared: Shared, general: Callable[[Any], Any]
+) -> Callable[[Any], Any]:
+    """The function, which gives None where the general way has to be gone; its points are remembered."""
+
+    def remembered(vector: Any) -> Any:
+        x = shared.vector(vector)
+        found = function(x)
+        if found is None:
+            return general(x)
+        key = x.tobytes()
+        if key != shared.last:
+            shared.visit(key)
+        return found
+
+    return remembered
 
 
 def _rebuilt(model: Any, of: Any, wrt: Any, sparse: bool, options: Mapping[str, Any]) -> Function:

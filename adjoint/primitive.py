@@ -7,8 +7,10 @@ fills the tables; ``expr`` looks operators and NumPy functions up in them.
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -18,6 +20,7 @@ from .errors import ModelError
 __all__ = [
     "BUILDERS",
     "FUNCTIONS",
+    "LATE",
     "METHODS",
     "PRIMITIVES",
     "UFUNCS",
@@ -25,6 +28,7 @@ __all__ = [
     "Primitive",
     "Static",
     "register",
+    "ufunc_builder",
 ]
 
 Shape = tuple[int, ...]
@@ -104,6 +108,19 @@ class Static:
 
 BUILDERS: dict[str, Callable[..., Any]] = {}  # by the library's name of the operation
 UFUNCS: dict[Any, Callable[..., Any]] = {}  # by NumPy ufunc object
+LATE: dict[str, dict[str, Callable[..., Any]]] = {}  # ufuncs by name, of modules that take long to import
 UFUNC_METHODS: dict[Any, Callable[..., Any]] = {}  # by (ufunc, "reduce" | "accumulate" | ...)
 FUNCTIONS: dict[Any, Callable[..., Any]] = {}  # by NumPy function object (__array_function__)
 METHODS: dict[str, Callable[..., Any]] = {}  # by the name of ndarray's method
+
+
+def ufunc_builder(ufunc: Any) -> Callable[..., Any] | None:
+    """The builder of a ufunc. Those of a module in ``LATE`` enter the table once somebody has imported it."""
+    builder = UFUNCS.get(ufunc)
+    if builder is None:
+        for module in filter(sys.modules.__contains__, LATE):
+            found = import_module(module)  # waits where another thread is importing it
+            for name, build in LATE[module].items():
+                UFUNCS.setdefault(getattr(found, name), build)
+        builder = UFUNCS.get(ufunc)
+    return builder

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
-
-import networkx as nx
 
 from .analysis import BlockInfo, analyze
 from .check import Report, report
@@ -20,6 +18,9 @@ from .nonlinear import METHODS
 from .plan import Plan
 from .solution import Solution
 from .solve import forward, input_values, make_options
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 __all__ = ["Program"]
 
@@ -92,6 +93,8 @@ class Program(Equations):
         >>> adj.Program.from_graph(G).solve().gradient("y", wrt="x")
         12.0
         """
+        import networkx as nx  # takes a tenth of a second, and only graphs need it
+
         if not isinstance(graph, nx.DiGraph):
             raise ModelError(f"from_graph takes a networkx.DiGraph, got {type(graph).__name__}")
         m = cls(name)
@@ -125,6 +128,8 @@ class Program(Equations):
         An implicit equation is drawn into the unknown that it is matched to. Nodes carry ``kind`` ("input" or
         "unknown"), ``shape``, and ``equation`` (its name).
         """
+        import networkx as nx
+
         graph = nx.DiGraph(name=self.name)
         owner = analyze(self).owner if any(e.target is None for e in self.equations.values()) else None
         for v in self.variables.values():

@@ -27,7 +27,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from scipy.sparse import csgraph
+from scipy import sparse
 
 from ..errors import ModelError, NameLookupError, closest
 from .base import Factorization, InaccurateFactors, LinearSolver, SparsePattern, verified
@@ -149,7 +149,7 @@ def _envelope(pattern: SparsePattern) -> tuple[float, float]:
     if pattern.n > NEVER_DENSE:
         return 0.0, float(pattern.nnz)
     A = pattern.matrix(np.ones(pattern.nnz))
-    order = csgraph.reverse_cuthill_mckee((A + A.T).tocsr(), symmetric_mode=True)
+    order = sparse.csgraph.reverse_cuthill_mckee((A + A.T).tocsr(), symmetric_mode=True)
     place = np.empty(pattern.n, dtype=np.intp)
     place[order] = np.arange(pattern.n)
     i, j = place[pattern.indices], place[pattern.columns]

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 from scipy import sparse
-from scipy.sparse.linalg import splu
 
 from .base import Factorization, SingularMatrix, inverse_norm
 
@@ -97,7 +96,7 @@ def _inverse_iteration(
         B = sparse.csc_array(_scaled(sparse.csc_array(A), rows, cols))
         shift = SHIFT * (1.0 + np.cos(np.arange(n)) / 2.0)
         try:
-            lu = splu(sparse.csc_array(B + sparse.diags_array(shift)))
+            lu = sparse.linalg.splu(sparse.csc_array(B + sparse.diags_array(shift)))
         except RuntimeError as error:
             raise SingularMatrix(f"SuperLU: {error}") from None
 

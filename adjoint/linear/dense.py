@@ -7,11 +7,12 @@ without that and 2e-12 with it; up to some 20 rows there was no difference.
 
 from __future__ import annotations
 
+from functools import cache
 from math import isfinite
 from typing import Any
 
 import numpy as np
-from scipy.linalg import lapack
+import scipy
 from scipy.sparse import issparse
 
 from .base import Factorization, LinearSolver, SingularMatrix, inverse_norm
@@ -22,8 +23,16 @@ SMALL = 16  # rows up to which units do no harm
 UNEVEN = 1e-2  # smallest over largest scale of the rows, below which they are scaled
 
 Routines = tuple[Any, Any, Any, Any, Any]
-REAL: Routines = (lapack.dlange, lapack.dgeequb, lapack.dgetrf, lapack.dgetrs, lapack.dgecon)
-COMPLEX: Routines = (lapack.zlange, lapack.zgeequb, lapack.zgetrf, lapack.zgetrs, lapack.zgecon)
+
+
+@cache
+def lapack(kind: str) -> Routines:
+    """LAPACK's routines for real ("d") or complex ("z") matrices: norm, scaling, factors, solve, condition."""
+    library = scipy.linalg.lapack  # imported here by SciPy: it takes a tenth of a second
+    norm, scaling, factors, solve, condition = (
+        getattr(library, kind + name) for name in ("lange", "geequb", "getrf", "getrs", "gecon")
+    )
+    return norm, scaling, factors, solve, condition
 
 
 class DenseFactorization(Factorization):
@@ -48,7 +57,7 @@ class DenseFactorization(Factorization):
         """The solution of ``A x = b``, or of ``Aᵀ x = b``."""
         if type(b) is not np.ndarray:
             b = np.asarray(b)
-        if b.dtype.kind == "c" and self.routines is REAL:
+        if b.dtype.kind == "c" and self.lu.dtype.kind != "c":
             return self.solve(b.real, transpose) + 1j * self.solve(b.imag, transpose)
         if b.shape[:1] != (self.n,):
             raise ValueError(f"a right-hand side of shape {b.shape} for a matrix of {self.n} rows")
@@ -102,9 +111,9 @@ class DenseSolver(LinearSolver):
         if A.shape != (n, n):
             raise ValueError(f"a matrix of shape {A.shape} for a solver of {n} rows")
         if A.dtype.kind == "c":
-            routines, F = COMPLEX, np.array(A, dtype=complex, order="F")
+            routines, F = lapack("z"), np.array(A, dtype=complex, order="F")
         else:
-            routines, F = REAL, np.array(A, dtype=float, order="F")
+            routines, F = lapack("d"), np.array(A, dtype=float, order="F")
         if n == 0:
             return DenseFactorization(F, np.zeros(0, dtype=np.int32), None, 0.0, routines)
         norm = routines[0]("1", F)

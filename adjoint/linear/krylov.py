@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from scipy.sparse.linalg import LinearOperator, gmres
+from scipy import sparse
 
 from .base import SingularMatrix
 
@@ -59,11 +59,11 @@ def gmres_solve(
         return np.zeros_like(b, dtype=np.result_type(b, float))
     restart = min(n, RESTART, maxiter)
     dtype = np.result_type(b, float)
-    A = LinearOperator((n, n), matvec, dtype=dtype)
-    preconditioner = None if M is None else LinearOperator((n, n), M, dtype=dtype)
+    A = sparse.linalg.LinearOperator((n, n), matvec, dtype=dtype)
+    preconditioner = None if M is None else sparse.linalg.LinearOperator((n, n), M, dtype=dtype)
     with np.errstate(all="ignore"):
         cycles = -(-maxiter // restart)
-        x, _ = gmres(A, b, rtol=rtol, atol=0.0, restart=restart, maxiter=cycles, M=preconditioner)
+        x, _ = sparse.linalg.gmres(A, b, rtol=rtol, atol=0.0, restart=restart, maxiter=cycles, M=preconditioner)
         residual = float(np.linalg.norm(b - matvec(x))) / size
     if not residual <= SLACK * rtol:
         raise SingularMatrix(f"GMRES did not converge: residual {residual:.1e}, asked for {rtol:.1e}")

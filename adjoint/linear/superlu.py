@@ -32,8 +32,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.sparse import csc_array, csgraph
-from scipy.sparse.linalg import splu
+from scipy import sparse
+from scipy.sparse import csc_array
 
 from .base import (
     InaccurateFactors,
@@ -171,7 +171,7 @@ def diagonal_blocks(pattern: SparsePattern) -> Blocks | None:
     if not pattern.has_full_diagonal:
         return None
     graph = pattern.matrix(np.ones(pattern.nnz)).T  # rows of this matrix are the columns of A
-    count, labels = csgraph.connected_components(graph, directed=True, connection="strong")
+    count, labels = sparse.csgraph.connected_components(graph, directed=True, connection="strong")
     if count == 1:
         return None
     # SciPy numbers the components in topological order; it does not promise to.
@@ -198,7 +198,7 @@ def _order_blocks(
 
 def _splu(A: csc_array, **options: Any) -> Any:
     try:
-        return splu(A, **options)
+        return sparse.linalg.splu(A, **options)
     except RuntimeError as error:
         raise SingularMatrix(f"SuperLU: {error}") from None
 

@@ -19,7 +19,7 @@ from collections import deque
 from collections.abc import Callable
 
 import numpy as np
-from scipy.linalg import solve_triangular
+import scipy
 
 from adjoint.errors import Status
 from adjoint.nonlinear.base import (
@@ -82,7 +82,7 @@ def _accelerated(window: int) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
             Q, R = np.linalg.qr(dF)
             diagonal = np.abs(R.diagonal())
             if R.shape[0] == R.shape[1] and diagonal.min() * CONDITION > diagonal.max():
-                gamma = solve_triangular(R, Q.T @ (changes[-1] / weights))
+                gamma = scipy.linalg.solve_triangular(R, Q.T @ (changes[-1] / weights))
                 return image - np.diff(np.array(images), axis=0).T @ gamma
             images.popleft()
             changes.popleft()

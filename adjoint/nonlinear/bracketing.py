@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from math import inf, isfinite
 
 import numpy as np
-from scipy.optimize import brentq
+import scipy
 
 from adjoint.errors import Status, UnsupportedError
 from adjoint.nonlinear.base import Options, Outcome, System, evaluate, finish, project, start
@@ -53,7 +53,7 @@ def _search(system: System, u0: np.ndarray, options: Options) -> Outcome:
 
     if options.tol < point[-1] < inf:
         for a, b, size in _sign_changes(residual, system, float(point[0][0])):
-            u = brentq(residual, a, b, xtol=1e-300, rtol=1e-15, maxiter=500, disp=False)
+            u = scipy.optimize.brentq(residual, a, b, xtol=1e-300, rtol=1e-15, maxiter=500, disp=False)
             u1 = project(system, np.array([u]))
             there = (u1, *evaluate(system, u1))
             history.append(there[-1])

@@ -19,7 +19,7 @@ from math import inf, sqrt
 from typing import Any
 
 import numpy as np
-from scipy.sparse.linalg import LinearOperator, gmres
+from scipy import sparse
 
 from adjoint.errors import Status
 from adjoint.nonlinear.base import (
@@ -108,8 +108,8 @@ def _inexact_step(
     column = np.maximum(column, SMALL * column.max(initial=0.0))
     column[column == 0.0] = 1.0
     n = u.size
-    operator = LinearOperator((n, n), lambda v: system.jvp(u, column * v.ravel()) / row, dtype=float)
-    e, _ = gmres(operator, -r / row, rtol=eta, atol=0.0, restart=min(RESTART, n), maxiter=CYCLES)
+    operator = sparse.linalg.LinearOperator((n, n), lambda v: system.jvp(u, column * v.ravel()) / row, dtype=float)
+    e, _ = sparse.linalg.gmres(operator, -r / row, rtol=eta, atol=0.0, restart=min(RESTART, n), maxiter=CYCLES)
     d = column * e
     if not np.isfinite(d).all() or not d.any():
         return Status.STALLED

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from scipy.optimize import OptimizeResult, lsq_linear
+import scipy
 
 from ..errors import AdjointError, ModelError, NameLookupError, closest
 from ..expr import Variable
@@ -40,6 +40,7 @@ class Reduced:
         self.failures: list[str] = []
         self.good: tuple[np.ndarray, float, np.ndarray] | None = None
         self.good_values: dict[str, Any] = {}
+        self.bad: np.ndarray | None = None  # the last point where the objective failed
 
     def start(self, start: Any) -> np.ndarray:
         """The start vector, inside the bounds."""
@@ -47,7 +48,7 @@ class Reduced:
         model, missing = self.problem.program, []
         given: dict[str, Any] = {}
         if start is not None:
-            if isinstance(start, OptimizeResult):
+            if isinstance(start, scipy.optimize.OptimizeResult):
                 given = fun.unpack(start.x)
             elif isinstance(start, Mapping):
                 known = {v.name for v in self.problem.variables}
@@ -86,6 +87,7 @@ class Reduced:
     def _extended(self, x: np.ndarray, error: AdjointError) -> tuple[float, np.ndarray]:
         if self.good is None:
             raise error
+        self.bad = x.copy()
         text = f"at {np.array2string(x, precision=6, threshold=8)}: {error}"
         if not self.failures or self.failures[-1] != text:
             self.failures.append(text)
@@ -106,6 +108,8 @@ class Reduced:
     def constraint_value(self, label: str, x: np.ndarray) -> np.ndarray:
         """Values of a constraint's expression, flat; the last good ones where the solve fails."""
         try:
+            if self.bad is not None and label in self.good_values and np.array_equal(x, self.bad):
+                return self.good_values[label][0]  # also where the constraint needs no solve
             value = self.constraint[label](x)
         except AdjointError:
             if label not in self.good_values:
@@ -117,6 +121,9 @@ class Reduced:
     def constraint_jacobian(self, label: str, x: np.ndarray) -> Any:
         """Jacobian of a constraint's expression (sparse)."""
         try:
+            kept = self.good_values.get(label, (None, None))[1]
+            if self.bad is not None and kept is not None and np.array_equal(x, self.bad):
+                return kept
             matrix = self.constraint[label].jac(x)
         except AdjointError:
             if self.good_values.get(label, (None, None))[1] is None:
@@ -131,7 +138,7 @@ class Reduced:
         return np.reshape(c.lower, -1), np.reshape(c.upper, -1)
 
 
-def finish(reduced: Reduced, result: OptimizeResult) -> OptimizeResult:
+def finish(reduced: Reduced, result: scipy.optimize.OptimizeResult) -> scipy.optimize.OptimizeResult:
     """Verify the last point and add what the library knows about it."""
     problem = reduced.problem
     x = np.asarray(result.x, dtype=float)
@@ -221,4 +228,4 @@ def _signed_least_squares(rows: np.ndarray, g: np.ndarray, signs: np.ndarray) ->
     lam = np.linalg.lstsq(rows.T, g, rcond=None)[0]
     if np.all(lam >= low) and np.all(lam <= high):
         return lam
-    return lsq_linear(rows.T, g, bounds=(low, high)).x
+    return scipy.optimize.lsq_linear(rows.T, g, bounds=(low, high)).x

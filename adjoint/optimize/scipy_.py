@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-import scipy.optimize as so
+import scipy
 
 from ..errors import ModelError
 from .base import Reduced, finish
@@ -46,7 +46,7 @@ def solve_with_scipy(
     options: Mapping[str, Any] | None,
     callback: Callable[..., Any] | None,
     tol: float | None,
-) -> so.OptimizeResult:
+) -> scipy.optimize.OptimizeResult:
     """Run one of SciPy's methods."""
     key = method.lower()
     reduced = Reduced(problem)
@@ -68,13 +68,13 @@ def solve_with_scipy(
         else:
             keywords["hess"] = reduced.hessian
     if bounded:
-        keywords["bounds"] = so.Bounds(reduced.lower, reduced.upper)
+        keywords["bounds"] = scipy.optimize.Bounds(reduced.lower, reduced.upper)
     if problem.constraints:
         keywords["constraints"] = [
             _constraint(reduced, label, key) for label in reduced.names if problem.constraints[label].expr.size
         ]
     reduced.value(x0)  # a start that does not solve is the user's to know
-    return finish(reduced, so.minimize(reduced.value, x0, **keywords))
+    return finish(reduced, scipy.optimize.minimize(reduced.value, x0, **keywords))
 
 
 def _constraint(reduced: Reduced, label: str, key: str) -> Any:
@@ -88,4 +88,4 @@ def _constraint(reduced: Reduced, label: str, key: str) -> Any:
     keywords: dict[str, Any] = {} if key in NO_GRADIENT else {"jac": jacobian}
     if key == "trust-constr":
         keywords["hess"] = lambda x, v: reduced.constraint[label].hess(x, v)
-    return so.NonlinearConstraint(lambda x: reduced.constraint_value(label, x), low, high, **keywords)
+    return scipy.optimize.NonlinearConstraint(lambda x: reduced.constraint_value(label, x), low, high, **keywords)

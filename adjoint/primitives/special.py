@@ -7,14 +7,19 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import scipy.special as sp
+import scipy
 
 from ..expr import Expr, apply, as_expr
-from ..primitive import BUILDERS, UFUNCS, Primitive
+from ..primitive import BUILDERS, LATE, Primitive
 from ..primitive import register as _register
 from .elementwise import elementwise, exp, log, log1p, square, where
 
 Array = Any
+
+
+def _of_scipy(name: str) -> Callable[..., Array]:
+    """A function of ``scipy.special``, which SciPy imports at the first call: that takes a tenth of a second."""
+    return lambda *args: getattr(scipy.special, name)(*args)
 
 
 def first_order(value: Callable[..., Array], *derivatives: Callable[..., Array]) -> Callable[..., Array]:
@@ -38,7 +43,7 @@ def _logaddexp_continued(a: Array, b: Array) -> Array:
     return top + np.log1p(np.exp(gap))
 
 
-expit = elementwise("expit", sp.expit, lambda y, x: y * expit(-x), ufunc=sp.expit, complex_value=_expit_continued)
+expit = elementwise("expit", _of_scipy("expit"), lambda y, x: y * expit(-x), complex_value=_expit_continued)
 logaddexp = elementwise(
     "logaddexp",
     np.logaddexp,
@@ -54,23 +59,21 @@ softplus = elementwise(
     complex_value=lambda z: _logaddexp_continued(z, 0.0 * z),
 )
 _TWO_OVER_SQRT_PI = 2.0 / math.sqrt(math.pi)
-erf = elementwise("erf", sp.erf, lambda y, x: _TWO_OVER_SQRT_PI * exp(-square(x)), ufunc=sp.erf)
-erfc = elementwise("erfc", sp.erfc, lambda y, x: -_TWO_OVER_SQRT_PI * exp(-square(x)), ufunc=sp.erfc)
+erf = elementwise("erf", _of_scipy("erf"), lambda y, x: _TWO_OVER_SQRT_PI * exp(-square(x)))
+erfc = elementwise("erfc", _of_scipy("erfc"), lambda y, x: -_TWO_OVER_SQRT_PI * exp(-square(x)))
 gamma = elementwise(
     "gamma",
-    sp.gamma,
+    _of_scipy("gamma"),
     lambda y, x: y * digamma(x),
-    ufunc=sp.gamma,
-    complex_value=first_order(sp.gamma, lambda x: sp.gamma(x) * sp.digamma(x)),
+    complex_value=first_order(_of_scipy("gamma"), lambda x: scipy.special.gamma(x) * scipy.special.digamma(x)),
 )
 gammaln = elementwise(
     "gammaln",
-    sp.gammaln,
+    _of_scipy("gammaln"),
     lambda y, x: digamma(x),
-    ufunc=sp.gammaln,
-    complex_value=first_order(sp.gammaln, sp.digamma),
+    complex_value=first_order(_of_scipy("gammaln"), _of_scipy("digamma")),
 )
-digamma = elementwise("digamma", sp.digamma, lambda y, x: polygamma(1, x), ufunc=sp.digamma)
+digamma = elementwise("digamma", _of_scipy("digamma"), lambda y, x: polygamma(1, x))
 
 
 def logit(x: Any) -> Expr:
@@ -95,7 +98,9 @@ def xlogy(x: Any, y: Any) -> Expr:
     return where(at_zero, 0.0, x * log(where(at_zero, 1.0, y)))
 
 
-UFUNCS[sp.logit], UFUNCS[sp.ndtr], UFUNCS[sp.log_expit], UFUNCS[sp.xlogy] = logit, ndtr, log_expit, xlogy
+LATE["scipy.special"] = {
+    build.__name__: build for build in (expit, erf, erfc, gamma, gammaln, digamma, logit, ndtr, log_expit, xlogy)
+}
 
 
 # -- rows with parameters --------------------------------------------------------------------------------------
@@ -103,14 +108,14 @@ UFUNCS[sp.logit], UFUNCS[sp.ndtr], UFUNCS[sp.log_expit], UFUNCS[sp.xlogy] = logi
 
 def _polygamma_continued(z: Array, n: int) -> Array:
     x = np.real(z)
-    return sp.polygamma(n, x) + 1j * np.imag(z) * sp.polygamma(n + 1, x)
+    return scipy.special.polygamma(n, x) + 1j * np.imag(z) * scipy.special.polygamma(n + 1, x)
 
 
 _POLYGAMMA = _register(
     Primitive(
         "polygamma",
         "elementwise",
-        lambda x, n: sp.polygamma(n, x),
+        lambda x, n: scipy.special.polygamma(n, x),
         partials=(lambda y, x, n: polygamma(n + 1, x),),
         complex_value=_polygamma_continued,
     )

@@ -21,7 +21,6 @@ from math import isqrt
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
-from scipy.sparse import csgraph
 
 from .incidence import Incidence
 
@@ -76,7 +75,7 @@ def search_forest(
     indptr[: n_rows + 1] = incidence.indptr
     indptr[-1] = heads.size
     graph = sparse.csr_array((np.ones(heads.size), heads, indptr), shape=(source + 1, source + 1))
-    order, parent = csgraph.breadth_first_order(graph, source)
+    order, parent = sparse.csgraph.breadth_first_order(graph, source)
     return order[1:], parent
 
 
@@ -122,7 +121,7 @@ def _augment_by_flow(incidence: Incidence, row_to_col: IntArray, col_to_row: Int
     heads = np.concatenate([np.where(inside, rows, n_rows + cols), free_rows, np.full(free_cols.size, sink)])
     ones = np.ones(tails.size, dtype=np.int32)
     capacity = sparse.csr_array((ones, (tails, heads)), shape=(sink + 1, sink + 1))
-    flow = csgraph.maximum_flow(capacity, source, sink, method="dinic").flow.tocoo()
+    flow = sparse.csgraph.maximum_flow(capacity, source, sink, method="dinic").flow.tocoo()
     tails, heads = flow.row.astype(np.intp), flow.col.astype(np.intp)
     changed = (flow.data > 0) & (tails < source) & (heads < source)
     given_up = changed & (tails >= n_rows)

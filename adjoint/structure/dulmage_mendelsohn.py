@@ -15,7 +15,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
-from scipy.sparse import csgraph
 
 from .augmenting_paths import search_forest
 from .incidence import Incidence
@@ -141,7 +140,7 @@ def connected_parts(
         return []
     ends = (part.row_of_entry(), rows.size + part.indices.astype(np.intp))
     graph = sparse.csr_array((np.ones(part.nnz), ends), shape=(n_vertices, n_vertices))
-    count, labels = csgraph.connected_components(graph, directed=False)
+    count, labels = sparse.csgraph.connected_components(graph, directed=False)
     _, first = np.unique(labels, return_index=True)
     labels = np.argsort(np.argsort(first))[labels]  # numbered by the first vertex
     row_labels, col_labels = np.split(labels, [rows.size])

@@ -8,7 +8,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
-from scipy.sparse import csgraph
 
 from .incidence import entries_of_rows
 
@@ -52,7 +51,7 @@ def strong_components(indptr: ArrayLike, indices: ArrayLike) -> tuple[int, IntAr
     if n_nodes == 0:
         return 0, np.zeros(0, dtype=np.intp)
     graph = sparse.csr_array((np.ones(indices.size), indices, indptr), shape=(n_nodes, n_nodes))
-    count, found = csgraph.connected_components(graph, directed=True, connection="strong")
+    count, found = sparse.csgraph.connected_components(graph, directed=True, connection="strong")
     labels = count - 1 - found.astype(np.intp)  # SciPy numbers the components against the edges
     tails, heads = np.repeat(labels, np.diff(indptr)), labels[indices]
     if np.any(tails > heads):

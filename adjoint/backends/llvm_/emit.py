@@ -15,7 +15,7 @@ import numpy as np
 from .access import Access, _split, contiguous, refined
 from .body import Body, literal
 from .kernels import KERNELS
-from .lowering import Buffer, Element, Kernel, Load, Sink
+from .lowering import ARITHMETIC, SHORT, Buffer, Element, Kernel, Load, Sink
 
 __all__ = ["Pools", "kernel_text"]
 
@@ -118,6 +118,11 @@ class _KernelText:
             self.width *= 2
         self.full = n // self.width * self.width
         self.rest = n - self.full
+        # A short loop whose end is not whole goes under a mask from the start: its code is there once.
+        self.masked = self.rest > 0 and 0 < self.full and n <= SHORT and self.width > 1
+        if self.masked:
+            self.full, self.rest = self.full + self.width, 0
+        self.length = n
 
     def emit(self, text: str) -> None:
         self.lines.append(text)
@@ -275,6 +280,14 @@ class _KernelText:
     def _mask(self) -> str:
         return "<" + ", ".join(f"i1 {'true' if k < self.rest else 'false'}" for k in range(self.width)) + ">"
 
+    def _moving_mask(self) -> str:
+        """Which steps from %i on there are."""
+        kind = f"<{self.width} x i64>"
+        one = self.fresh(f"insertelement {kind} poison, i64 %i, i64 0")
+        all_ = self.fresh(f"shufflevector {kind} {one}, {kind} poison, <{self.width} x i32> zeroinitializer")
+        steps = self.fresh(f"add {kind} {all_}, <{', '.join(f'i64 {k}' for k in range(self.width))}>")
+        return self.fresh(f"icmp ult {kind} {steps}, splat (i64 {self.length})")
+
     def _loop(self, sums: list[int]) -> None:
         """Steps 0 … full; long sums in blocks."""
         kind = _vector("double", self.width)
@@ -297,7 +310,10 @@ class _KernelText:
         for k in sums:
             self.emit(f"%sum{k} = phi {kind} [{neutral[k]}, %{before}], [%grown{k}, %loop]")
             self.totals[k] = f"%sum{k}"
-        self._once("%i", None, "v")
+        if self.masked:
+            self._once("%i", self._moving_mask(), "v")
+        else:
+            self._once("%i", None, "v")
         for k in sums:
             self.emit(f"%grown{k} = select i1 true, {kind} {self.totals[k]}, {kind} {self.totals[k]}")
             self.totals[k] = f"%grown{k}"
@@ -344,7 +360,9 @@ class _KernelText:
         self.body, self.i, self.mask = body, i, mask
         values: dict[int, str] = {}
         for e in self.kernel.elements:
-            values[id(e)] = KERNELS[e.name](body, *(self._value(a, values) for a in e.args))
+            args = [self._value(a, values) for a in e.args]
+            outlined = 1 < self.kernel.size <= SHORT and e.name not in ARITHMETIC
+            values[id(e)] = self._outlined(e.name, args) if outlined else KERNELS[e.name](body, *args)
         for k, sink in enumerate(self.sinks):
             value = self._value(sink.value, values)
             if sink.kind == "store":
@@ -355,6 +373,19 @@ class _KernelText:
                 self.totals[k] = self.fresh(self._combine(sink, body.type, self.totals[k], value))
             else:
                 self._grow(k, sink, value)
+
+    def _outlined(self, name: str, args: list[str]) -> str:
+        """The kernel of an operation as a function of the module."""
+        symbol, body = f"adjoint_{name}_{self.width}", self.body
+        inner = Body(self.width, self.declarations, self.symbols, "a")
+        names = [f"%x{k}" for k in range(len(args))]
+        result = KERNELS[name](inner, *names)
+        lines = "\n".join(inner.lines)
+        given = ", ".join(f"{inner.type} {x}" for x in names)
+        self.declarations.add(
+            f"define internal {inner.type} @{symbol}({given}) noinline #1 {{\n{lines}\nret {inner.type} {result}\n}}"
+        )
+        return body.op(f"call {body.type} @{symbol}({', '.join(f'{body.type} {a}' for a in args)}) #1")
 
     def _value(self, operand: Any, values: dict[int, str]) -> str:
         if isinstance(operand, Element):
@@ -487,7 +518,9 @@ class _KernelText:
     def _grow_one_by_one(self, p: _Place, sink: Sink, value: str) -> None:
         body = self.body
         indices = self._indices(p)
-        for j in range(self.rest if self.mask else self.width):
+        if self.masked:  # what is not there adds nothing to the first element
+            value = body.op(f"select {body.mask} {self.mask}, {body.type} {value}, {body.type} zeroinitializer")
+        for j in range(self.rest if self.mask and not self.masked else self.width):
             index = body.op(f"extractelement {body.integer} {indices}, i64 {j}")
             part = body.op(f"extractelement {body.type} {value}, i64 {j}")
             at = body.op(f"getelementptr double, ptr {self.base[p]}, i64 {index}")

@@ -21,10 +21,12 @@ from ...expr import Constant, Expr, constant
 from .access import Access, View, contiguous, listed, strided
 from .kernels import KERNELS
 
-__all__ = ["Buffer", "Call", "Element", "Kernel", "Load", "Lowered", "Sink", "lower"]
+__all__ = ["ARITHMETIC", "SHORT", "Buffer", "Call", "Element", "Kernel", "Load", "Lowered", "Sink", "lower"]
 
 LONGEST_BODY = 400  # cost of the operations of one loop; beyond, registers run out, and LLVM takes more than linear time
 FUNCTION_COST = 20  # of a function such as exp, beside 1 of an arithmetic operation
+PIECES = 40, 20, 10  # operations; repetitions are not cut into shorter pieces, if they are not shorter themselves
+SHORT = 256  # steps; loops of no more call functions such as exp instead of holding their code: they compile quickly
 SMALL_PRODUCT = 65536  # multiplications of matrix products as loops; beyond, BLAS is faster
 SMALL_MATRIX = 1024  # multiplications per matrix, of a batch
 
@@ -643,69 +645,47 @@ def _assign(buffers: Sequence[Buffer]) -> int:
     return total
 
 
-_ARITHMETIC = frozenset(
+ARITHMETIC = frozenset(
     "add subtract multiply divide negative square reciprocal sqrt absolute maximum minimum where relu sign "
     "heaviside floor ceil rint trunc stop_gradient == != < <= > >=".split()
 )
 
 
 def _cost(e: Element) -> int:
-    return 1 if e.name in _ARITHMETIC or e.size == 1 else FUNCTION_COST
+    return 1 if e.name in ARITHMETIC or e.size <= SHORT else FUNCTION_COST
 
 
 def cuts(elements: Sequence[Element]) -> set[int]:
     """Where to cut a long loop so that the pieces of a repetition are equal, and share their code.
 
-    A loop in the user's program leaves a sequence of operations that repeats itself: each with its operands as far back
-    as in the period before.
+    A loop in the user's program leaves operations that come again and again, each with its operands as far back as the
+    time before. Cuts are made before those of them that come seldom enough: they fall on the same place of each
+    repetition, also after an irregular one.
     """
     codes = _codes(elements)
-    periods = _periods(codes)
-    costs = np.cumsum([0, *map(_cost, elements)])
-    mismatch = {p: _next_mismatch(codes, p) for p in periods}
+    counts = np.bincount(codes)[codes]
+    for length in PIECES:
+        anchors = np.flatnonzero((counts >= 3) & (counts * length <= codes.size))
+        if anchors.size * 3 * length >= codes.size:
+            break
     found: set[int] = set()
-    i, n = 0, len(codes)
-    while i < n:
-        for p in periods:
-            if i + 3 * p <= n and mismatch[p][i] - i >= 2 * p:
-                count = (int(mismatch[p][i]) - i) // p + 1
-                each = max(1, int(LONGEST_BODY // max(costs[i + p] - costs[i], 1)))
-                found.update(range(i, i + count * p + 1, each * p))
-                i += count * p
-                found.add(i)
-                break
-        else:
-            i += 1
+    last = 0
+    for k in anchors.tolist():
+        if k - last >= length:
+            found.add(k)
+            last = k
     return found
 
 
 def _codes(elements: Sequence[Element]) -> np.ndarray:
-    """A number for each operation: equal for the same operation on operands as far back."""
+    """A number for each operation: equal for the same operation on operands as far back (or far)."""
     place = {e: k for k, e in enumerate(elements)}
     known: dict[Any, int] = {}
     out = np.empty(len(elements), dtype=np.int64)
     for k, e in enumerate(elements):
-        args = tuple(k - place[a] if isinstance(a, Element) else type(a) for a in e.args)
+        args = tuple(min(k - place[a], LONGEST_BODY // 4) if isinstance(a, Element) else type(a) for a in e.args)
         out[k] = known.setdefault((e.name, args), len(known))
     return out
-
-
-def _periods(codes: np.ndarray, most: int = 8) -> list[int]:
-    """The likeliest periods of a sequence: distances between equal codes at which much is equal; shortest first."""
-    order = np.argsort(codes, kind="stable")
-    same = codes[order][1:] == codes[order][:-1]
-    gaps, counts = np.unique(np.diff(order)[same], return_counts=True)
-    frequent = gaps[np.argsort(-counts, kind="stable")[:64]]
-    share = {int(p): float(np.mean(codes[p:] == codes[:-p])) for p in frequent if 3 * p <= codes.size}
-    best = sorted(share, key=lambda p: -share[p])[:most]
-    return sorted(p for p in best if share[p] > 0.1)
-
-
-def _next_mismatch(codes: np.ndarray, p: int) -> np.ndarray:
-    """For each place the next one whose code differs from that a period later."""
-    wrong = np.flatnonzero(codes[p:] != codes[:-p])
-    wrong = np.append(wrong, codes.size - p)
-    return wrong[np.searchsorted(wrong, np.arange(codes.size)).clip(max=wrong.size - 1)]
 
 
 def _components(kernel: Kernel) -> list[Kernel]:

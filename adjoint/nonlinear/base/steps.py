@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import scipy
 import scipy.sparse as sp
-from scipy.linalg import solve_triangular
-from scipy.sparse.linalg import splu
 
 __all__ = ["column_norms", "levenberg_step", "shifted_step", "weighted_norm"]
 
@@ -59,7 +58,7 @@ def levenberg_step(J: Any, r: np.ndarray, row: np.ndarray, mu: float, free: np.n
         if not np.isfinite(A).all():
             return np.full(n, np.nan)
         Q, R = np.linalg.qr(np.vstack([A, np.sqrt(mu) * np.eye(n)]))
-        return -scale * solve_triangular(R, Q.T @ rhs)
+        return -scale * scipy.linalg.solve_triangular(R, Q.T @ rhs)
     A = sp.diags_array(1.0 / row) @ sp.csc_array(J) @ sp.diags_array(scale)
     if not np.isfinite(A.data).all():
         return np.full(n, np.nan)
@@ -71,7 +70,7 @@ def levenberg_step(J: Any, r: np.ndarray, row: np.ndarray, mu: float, free: np.n
 def _solve(K: sp.csc_array, rhs: np.ndarray) -> np.ndarray:
     """Sparse solve; NaN where `K` is singular to working precision."""
     try:
-        return splu(K).solve(rhs)
+        return sp.linalg.splu(K).solve(rhs)
     except RuntimeError:
         return np.full(rhs.size, np.nan)
 

@@ -1,0 +1,416 @@
+"""Programs without cycles as functions of a packed vector: nothing to solve, so nothing between call and kernel.
+
+With explicit equations only, every variable is an expression in the inputs. Values, gradients (a reverse sweep
+through the definitions), sparse Jacobians and Hessians (direct coordinate values) and Hessian–vector products are each
+one compiled function of the vector. Every function also gives a number that is finite only where all is well: the
+outputs and the variables on the way are finite, and no derivative is taken at a kink. Where it is not, the caller goes
+the general way, which names what is wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from math import isfinite
+from typing import Any
+
+import numpy as np
+
+from .assembly import Assembly, is_fresh
+from .backends import Backend
+from .derivatives import forward_sweep, reverse_sweep
+from .errors import AdjointError
+from .expr import Constant, Expr, Variable, constant
+from .patterns import flat
+from .plan import Plan
+from .primitive import BUILDERS, PRIMITIVES
+from .primitives.elementwise import zeros
+from .primitives.indexing import reshape, take_flat
+from .primitives.reductions import sum as sum_of
+from .sparsity import SparseMap, jacobian_map
+from .terms import Term
+from .walk import topological, variables_of
+
+__all__ = ["Explicit", "Form", "compiled", "form_of"]
+
+FEW = 32  # scalars that are added up in the compiled function; more are packed, and tested in Python
+TOTAL_BUDGET = 5_000_000  # entries composed for a sparse map, before the general way is taken
+Kernel = Callable[..., tuple[Any, ...]]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Form:
+    """Outputs as expressions in the inputs, through definitions.
+
+    Attributes
+    ----------
+    outputs : what is computed, flattened and concatenated
+    leaves : the variables that the vector holds, in order
+    fixed : the other inputs that matter
+    definitions : of the variables on the way
+    """
+
+    outputs: tuple[Expr, ...]
+    leaves: tuple[Variable, ...]
+    fixed: tuple[Variable, ...]
+    definitions: Mapping[Variable, Expr]
+
+
+def form_of(plan: Plan, of: Sequence[Variable], wrt: Sequence[Variable]) -> Form | None:
+    """The outputs in terms of the inputs; None where a cycle has to be solved for them."""
+    needed = plan.ancestors(of)
+    definitions: dict[Variable, Expr] = {}
+    for block in plan.analysis.blocks:
+        if any(v in needed for v in block.unknowns):
+            if block.kind != "explicit":
+                return None
+            definitions.update((v, e.expr) for v, e in zip(block.unknowns, block.equations, strict=True))
+    own = set(wrt)
+    fixed = tuple(v for v in plan.inputs if v in needed and v not in own)
+    if not sum(v.size for v in of) or not sum(v.size for v in wrt):
+        return None
+    return Form(tuple(of), tuple(wrt), fixed, definitions)
+
+
+# -- what must be finite, besides the results -------------------------------------------------------------------------
+
+_ALL = "add subtract multiply negative square sqrt cbrt sin cos tan sinh cosh log log2 log10 log1p arcsin arccos"
+_ALL += (
+    " arcsinh arccosh arctanh absolute hypot reshape transpose broadcast_to sum concatenate cumsum scatter_add norm2"
+)
+SHOWING = frozenset(_ALL.split())  # where an argument is not finite, neither is the result
+
+
+def hidden(form: Form) -> list[Variable]:
+    """Variables (of the vector, and defined ones) that may be infinite or NaN without a trace in the outputs, as in
+    ``exp(−∞) = 0`` or where an index leaves an element out."""
+    order = topological(form.outputs, definitions=form.definitions)
+    shown: set[Expr] = set(form.outputs)
+    for node in reversed(order):
+        if node in shown and node.size:
+            if node in form.definitions:
+                shown.add(form.definitions[node])  # type: ignore[index]
+            elif node.op is not None and node.op.name in SHOWING:
+                shown.update(node.args)
+            elif node.op is not None and (node.op.name == "divide" or _is_positive_power(node)):
+                shown.add(node.args[0])
+    found = [v for v in form.leaves if v not in shown]
+    return found + [v for v, e in form.definitions.items() if v not in shown and e not in shown]
+
+
+def _is_positive_power(node: Expr) -> bool:
+    if node.op is not PRIMITIVES["power"]:
+        return False
+    exponent = node.args[1]
+    return isinstance(exponent, Constant) and bool(np.all(np.asarray(exponent.value) > 0))
+
+
+def kink_tests(form: Form) -> list[Expr]:
+    """For every operation with a kink an expression that is 1, or +∞ where a derivative is taken at the kink."""
+    nodes = topological(form.outputs, definitions=form.definitions)
+    held = {node for node in nodes if node.op is PRIMITIVES["stop_gradient"]}  # no derivative goes through
+    tests = []
+    for node in topological(form.outputs, stop=held, definitions=form.definitions):
+        if node.op is not None and node.op.kink is not None and node not in held:
+            active = node.op.kink(node, *node.args, *node.params)
+            tests.append(constant(1.0) / BUILDERS["=="](_total(active), 0.0))
+    return tests
+
+
+def _total(e: Expr) -> Expr:
+    return sum_of(e) if e.shape else e
+
+
+# -- compiled functions, shared by all functions of the same outputs and inputs ---------------------------------------
+
+
+class Compiled:
+    """The functions of one form, each compiled when it is first asked for; None where that is not possible.
+
+    Each takes the vector, the fixed inputs packed into another (if there are any), and weights and a direction where
+    these matter; and returns its result and a check.
+    """
+
+    def __init__(self, form: Form, backend: Backend, scalar: bool) -> None:
+        self.fixed = form.fixed  # of the program; the form may have them in one vector
+        unseen = hidden(form)
+        leaves = [v for v in unseen if v not in form.definitions]
+        self.tests_point = len(leaves) > FEW or any(v.shape for v in leaves)  # in Python, at once
+        guards: list[Expr] = [v for v in unseen if v in form.definitions or not self.tests_point]
+        form, guards = _batched(form, guards, scalar) or (form, guards)
+        self.form, self.backend, self.scalar = form, backend, scalar
+        self.guards = [_total(e) for e in guards]
+        self.inputs = (form.leaves, *((form.fixed,) if form.fixed else ()))
+        self.weights = tuple(Variable(f"w({k})", e.shape) for k, e in enumerate(form.outputs))
+        self.direction = tuple(Variable(f"d({v.name})", v.shape) for v in form.leaves)
+
+    def compile(self, outputs: Sequence[Any], extra: Sequence[Any] = ()) -> Kernel:
+        """A function of the vector that prints no warnings of NumPy's."""
+        inner = self.backend.compile([*self.inputs, *extra], outputs, self.form.definitions)
+        if getattr(self.backend, "silent", False):
+            return inner
+
+        def silenced(*args: Any) -> tuple[Any, ...]:
+            with np.errstate(all="ignore"):
+                return inner(*args)
+
+        return silenced
+
+    @cached_property
+    def check(self) -> Any:
+        """What must be finite for a derivative to be given: one scalar, or a tuple of scalars to be packed."""
+        parts = [*map(_total, self.form.outputs), *self.guards, *kink_tests(self.form)]
+        return _added(parts) if len(parts) <= FEW else tuple(parts)
+
+    @cached_property
+    def value(self) -> Kernel:
+        outputs: list[Any] = [self.form.outputs[0] if self.scalar else self.form.outputs]
+        if self.guards:
+            seen = [self.form.outputs[0], *self.guards] if self.scalar else self.guards
+            outputs.append(_added(seen) if len(seen) <= FEW else tuple(seen))
+        return self.compile(outputs)
+
+    @cached_property
+    def gradient(self) -> tuple[Kernel, bool, bool] | None:
+        """d(output)/d(vector) and a check; whether the check covers the gradient; whether the result is new."""
+        try:
+            return _gradient_function(self)
+        except AdjointError:
+            return None
+
+    def cotangents(self, seeds: Mapping[Expr, Expr]) -> tuple[Expr, ...]:
+        """Σ seed·d(output)/d(leaf), by leaf."""
+        cot = reverse_sweep(seeds, set(self.form.leaves), self.form.definitions)
+        return tuple(cot[v] if v in cot else zeros(v.shape) for v in self.form.leaves)
+
+    @cached_property
+    def weighted(self) -> tuple[Expr, ...]:
+        """The gradient of Σ weights · outputs."""
+        seeds: dict[Expr, Expr] = {}
+        for e, w in zip(self.form.outputs, self.weights, strict=True):
+            seeds[e] = seeds[e] + w if e in seeds else w
+        return self.cotangents(seeds)
+
+    @cached_property
+    def jacobian(self) -> tuple[Kernel, Assembly] | None:
+        return self._matrix(self.form.outputs, (), symmetric=False)
+
+    @cached_property
+    def hessian(self) -> tuple[Kernel, Assembly] | None:
+        try:
+            return self._matrix(self.weighted, (self.weights,), symmetric=True)
+        except AdjointError:
+            return None
+
+    def _matrix(self, rows: Sequence[Expr], extra: Sequence[Any], symmetric: bool) -> tuple[Kernel, Assembly] | None:
+        try:
+            if len(rows) <= FEW and not any(e.shape for e in (*rows, *self.form.leaves, *self.form.definitions)):
+                found = self._map_by_rows(rows)
+            else:
+                found = jacobian_map(rows, self.form.leaves, self.form.definitions, budget=TOTAL_BUDGET)
+            assembly = Assembly(found, symmetric)
+            return self.compile([assembly.entries, self.check], extra), assembly
+        except AdjointError:  # too dense, or an operation without a rule: the general way knows more
+            return None
+
+    def _map_by_rows(self, rows: Sequence[Expr]) -> SparseMap:
+        """The derivatives of a few scalars by scalars, one reverse sweep each: scalar expressions, no arrays."""
+        terms = []
+        for i, row in enumerate(rows):
+            for j, e in enumerate(self.cotangents({row: constant(1.0)})):
+                at = np.array([i]), np.array([j])
+                if not isinstance(e, Constant):
+                    terms.append(Term(*at, None, e, None))
+                elif e.value != 0.0:
+                    terms.append(Term(*at, np.array([float(e.value)]), None, None))
+        return SparseMap(terms, (len(rows), len(self.form.leaves)))
+
+    @cached_property
+    def product(self) -> Kernel | None:
+        """(Hessian of Σ weights · outputs) · direction."""
+        try:
+            moving: dict[Expr, Any] = dict(zip(self.form.leaves, self.direction, strict=True))
+            tangents = forward_sweep(self.weighted, moving, self.form.definitions)
+            parts = tuple(tangents[g] if g in tangents else zeros(g.shape) for g in self.weighted)
+            return self.compile([parts, self.check], (self.weights, self.direction))
+        except AdjointError:
+            return None
+
+
+def _batched(form: Form, guards: Sequence[Expr], scalar: bool) -> tuple[Form, list[Expr]] | None:
+    """The form and the guards on whole vectors (``patterns``), where many scalar equations differ only in indices and
+    constants; None where they do not."""
+    packs: dict[Variable, tuple[Variable, int]] = {}
+    vectors = []
+    for name, variables in (("vector", form.leaves), ("fixed", form.fixed)):
+        vector = Variable(name, (sum(v.size for v in variables),))
+        vectors.append((vector,) if variables else ())
+        at = 0
+        for v in variables:
+            packs[v] = vector, at
+            at += v.size
+    found = flat([*form.outputs, *guards], form.definitions, packs)
+    if found is None or not {v for part in vectors for v in part}.issuperset(variables_of([found])):
+        return None
+    count = sum(e.size for e in form.outputs)
+    result = found if count == found.size else take_flat(found, np.arange(count))
+    rest = [take_flat(found, np.arange(count, found.size))] if count < found.size else []
+    return Form((reshape(result, ()) if scalar else result,), vectors[0], vectors[1], {}), rest
+
+
+def _added(parts: Sequence[Expr]) -> Expr:
+    total = parts[0]
+    for p in parts[1:]:
+        total = total + p
+    return total
+
+
+def _gradient_function(of: Compiled) -> tuple[Kernel, bool, bool]:
+    """The gradient of a scalar output and its check: by the backend's own reverse sweep where it has one
+    (``compile_gradient(inputs, output, wrt, definitions, check)``, or None from it), else as expressions."""
+    native = getattr(of.backend, "compile_gradient", None)
+    if native is not None:
+        function = native(of.inputs, of.form.outputs[0], of.form.leaves, of.form.definitions, of.check)
+        if function is not None:
+            return function, False, True
+    parts = of.cotangents({of.form.outputs[0]: constant(1.0)})
+    check, covered = of.check, False
+    if len(parts) <= FEW and not isinstance(check, tuple) and not any(p.shape for p in parts):
+        check, covered = _added([check, *parts]), True
+    return of.compile([parts, check]), covered, is_fresh(parts)
+
+
+def compiled(plan: Plan, of: tuple[Variable, ...], wrt: tuple[Variable, ...], scalar: bool) -> Compiled | None:
+    """The compiled functions of some outputs (``scalar``: one number) over some inputs, made once per plan."""
+    key = ("explicit", of, wrt, scalar)
+    if key not in plan.functions:
+        form = form_of(plan, of, wrt)
+        plan.functions[key] = None if form is None else Compiled(form, plan.backend, scalar)
+    return plan.functions[key]
+
+
+# -- the functions at given values of the fixed inputs ----------------------------------------------------------------
+
+
+def _finite(x: Any) -> bool:
+    """Whether a number, or all of an array, is finite."""
+    return bool(np.logical_and.reduce(np.isfinite(x), axis=None)) if getattr(x, "ndim", 0) else isfinite(x)
+
+
+class Explicit:
+    """Values and derivatives at a vector; None where the general way has to be gone.
+
+    Parameters
+    ----------
+    functions : Compiled
+    given : sequence of arrays
+        The fixed inputs, packed; empty if there are none.
+    sparse : bool
+        Whether Jacobians and Hessians of it are sparse.
+    """
+
+    def __init__(self, functions: Compiled, given: Sequence[np.ndarray], sparse: bool) -> None:
+        self._functions, self._given, self._sparse = functions, tuple(given), sparse
+
+    def _at(self, kernel: Kernel) -> Kernel:
+        """The kernel at the values of the fixed inputs."""
+        given = self._given
+        return (lambda x: kernel(x, *given)) if given else kernel
+
+    @cached_property
+    def quick_value(self) -> Kernel | None:
+        """A kernel whose first result is the value and whose last is finite where all is well; None: ``value`` does."""
+        of = self._functions
+        return self._at(of.value) if of.scalar and not of.tests_point and len(of.guards) < FEW else None
+
+    @cached_property
+    def quick_gradient(self) -> Kernel | None:
+        """The same for the gradient; None: ``jac`` does."""
+        of = self._functions
+        if not of.scalar or of.tests_point or of.gradient is None:
+            return None
+        kernel, covered, fresh = of.gradient
+        return self._at(kernel) if covered and fresh else None
+
+    def _tested(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """The function, at points that are finite."""
+        if not self._functions.tests_point:
+            return function
+        return lambda x, *more: function(x, *more) if _finite(x) else None
+
+    @cached_property
+    def value(self) -> Callable[[np.ndarray], Any]:
+        """The value: a float, or the outputs flattened and concatenated."""
+        function = self._at(self._functions.value)
+        definitions = self._functions.form.definitions
+        fresh = is_fresh(tuple(definitions.get(e, e) for e in self._functions.form.outputs))  # type: ignore[call-overload]
+
+        def scalar(x: np.ndarray) -> Any:
+            found = function(x)
+            return float(found[0]) if _finite(found[-1]) else None
+
+        def vector(x: np.ndarray) -> Any:
+            found = function(x)
+            y = found[0]
+            if _finite(y) and (len(found) == 1 or _finite(found[1])):
+                return y if fresh else y.copy()
+            return None
+
+        return self._tested(scalar if self._functions.scalar else vector)
+
+    @cached_property
+    def jac(self) -> Callable[[np.ndarray], Any]:
+        """The gradient of a scalar output, else the Jacobian."""
+        if not self._functions.scalar:
+            return self._tested(self._matrix(self._functions.jacobian))
+        if self._functions.gradient is None:
+            return _nothing
+        kernel, covered, fresh = self._functions.gradient
+        function = self._at(kernel)
+
+        def gradient(x: np.ndarray) -> Any:
+            g, check = function(x)
+            if _finite(check) and (covered or _finite(g)):
+                return g if fresh else g.copy()
+            return None
+
+        return self._tested(gradient)
+
+    @cached_property
+    def hess(self) -> Callable[[np.ndarray, np.ndarray], Any]:
+        """The Hessian of the weighted sum of the outputs."""
+        return self._tested(self._matrix(self._functions.hessian))
+
+    def _matrix(self, record: tuple[Kernel, Assembly] | None) -> Callable[..., Any]:
+        if record is None:
+            return _nothing
+        (function, assembly), given = record, self._given
+        form = assembly.sparse if self._sparse else assembly.dense
+
+        def matrix(x: np.ndarray, *weights: np.ndarray) -> Any:
+            values, check = function(x, *given, *weights)
+            if _finite(check):
+                data = assembly.data(values)
+                if _finite(data):
+                    return form(data)
+            return None
+
+        return matrix
+
+    @cached_property
+    def hessp(self) -> Callable[[np.ndarray, np.ndarray, np.ndarray], Any]:
+        """The product of that Hessian and a direction."""
+        function, given = self._functions.product, self._given
+        if function is None:
+            return _nothing
+
+        def product(x: np.ndarray, weights: np.ndarray, direction: np.ndarray) -> Any:
+            y, check = function(x, *given, weights, direction)
+            return y.copy() if _finite(check) and _finite(y) else None
+
+        return self._tested(product)
+
+
+def _nothing(*_: Any) -> None:
+    return None
