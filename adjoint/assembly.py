@@ -10,20 +10,20 @@ from __future__ import annotations
 import numpy as np
 import scipy.sparse as sp
 
-from .expr import Constant, Expr, Variable
-from .primitives.indexing import ravel, take_flat
+from .expr import Expr, constant
+from .primitives.indexing import concatenate, ravel, scatter_flat, take_flat
 from .sparsity import SparseMap, flat_values
 
-__all__ = ["Assembly", "is_fresh"]
+__all__ = ["Assembly"]
 
 
 class Assembly:
-    """Where the nonzeros that are computed go.
+    """A sparse matrix of fixed structure.
 
     Attributes
     ----------
-    entries : tuple of Expr
-        What to compute; flattened and concatenated the expressions are the ``values`` of the methods.
+    data : Expr
+        The data by rows, as one vector.
     shape : (rows, columns)
     """
 
@@ -36,11 +36,7 @@ class Assembly:
             keep = chosen[map_.position]
         order = np.lexsort((columns, rows))
         rows, columns = rows[order], columns[order]
-        self.entries = _selected(flat_values(map_), keep)
-        self._fresh = is_fresh(self.entries)
-        position = map_.position[keep]
-        self._coef = None if map_.coef is None else map_.coef[keep]
-        self._layout(position, map_.constant, source[order])
+        self.data = _placed(map_, keep, source[order])
         index = np.int32 if max(rows.size, *self.shape) < 2**31 - 1 else np.int64
         indptr = np.searchsorted(rows, np.arange(self.shape[0] + 1)).astype(index)
         self._template = sp.csr_array((np.zeros(rows.size), columns.astype(index), indptr), shape=self.shape)
@@ -49,33 +45,6 @@ class Assembly:
             shared.flags.writeable = False  # all results have these two arrays
         full = rows.size == self.shape[0] * self.shape[1]
         self._places = None if full else rows * self.shape[1] + columns
-
-    def _layout(self, position: np.ndarray, constant: np.ndarray, source: np.ndarray) -> None:
-        """Which computed value each element of the data is (−1: a constant), unless several add up in one."""
-        self._position, self._constant, self._source = position, constant, source
-        self._adds = bool(position.size) and (int(np.bincount(position).max()) > 1 or bool(constant[position].any()))
-        value_of = np.full(constant.size, -1, dtype=np.intp)
-        value_of[position] = np.arange(position.size)
-        taken = value_of[source]
-        self._base = None if (taken >= 0).all() else constant[source]
-        self._places_moving = None if self._base is None else np.flatnonzero(taken >= 0)
-        self._gather: np.ndarray | None = taken if self._places_moving is None else taken[self._places_moving]
-        if taken.size == position.size and np.array_equal(taken, np.arange(taken.size)):
-            self._gather = None
-
-    def data(self, values: np.ndarray) -> np.ndarray:
-        """The data by rows, an array of the caller's own."""
-        if self._coef is not None:
-            values = values * self._coef
-        if self._adds:
-            return (self._constant + np.bincount(self._position, values, self._constant.size))[self._source]
-        if self._base is not None:
-            out = self._base.copy()
-            out[self._places_moving] = values[self._gather]
-            return out
-        if self._gather is not None:
-            return values[self._gather]
-        return values if self._fresh or self._coef is not None else values.copy()
 
     def sparse(self, data: np.ndarray) -> sp.csr_array:
         """The CSR matrix around its data, as a shallow copy of a matrix that SciPy has checked (a constructor would
@@ -109,26 +78,39 @@ def _mirrored(rows: np.ndarray, columns: np.ndarray) -> tuple[np.ndarray, np.nda
     return rows, columns, np.concatenate([pick, beside]), chosen
 
 
-def _selected(entries: tuple[Expr, ...], keep: np.ndarray) -> tuple[Expr, ...]:
-    """The elements to keep, of expressions flattened and concatenated."""
-    out, at = [], 0
-    for e in entries:
+def _placed(map_: SparseMap, keep: np.ndarray, source: np.ndarray) -> Expr:
+    """The data of a matrix: element k is entry ``source[k]`` of the map, the sum of a constant and of computed values.
+
+    Each value is added to its place; one that stands for a pair of the symmetric matrix, to both.
+    """
+    values, position = _selected(map_, keep)
+    first = np.full(map_.constant.size, -1)
+    first[source[::-1]] = np.arange(source.size)[::-1]
+    again = np.full(map_.constant.size, -1)
+    repeated = first[source] != np.arange(source.size)
+    again[source[repeated]] = np.flatnonzero(repeated)
+    data: Expr = constant(map_.constant[source])
+    if position.size:
+        data = data + scatter_flat(values, first[position], (source.size,))
+        pairs = again[position] >= 0
+        if pairs.any():
+            twice = values if pairs.all() else take_flat(values, np.flatnonzero(pairs))
+            data = data + scatter_flat(twice, again[position[pairs]], (source.size,))
+    return data
+
+
+def _selected(map_: SparseMap, keep: np.ndarray) -> tuple[Expr, np.ndarray]:
+    """The computed values to keep, with their constant factors, as one vector; and their positions."""
+    parts, at = [], 0
+    for e in flat_values(map_):
         mask = keep[at : at + e.size]
+        if mask.any():
+            part = ravel(e)
+            if map_.coef is not None:
+                coef = map_.coef[at : at + e.size]
+                part = part * (float(coef[0]) if (coef == coef[0]).all() else coef)
+            parts.append(part if mask.all() else take_flat(part, np.flatnonzero(mask)))
         at += e.size
-        if mask.all():
-            out.append(e)
-        elif mask.any():
-            out.append(take_flat(ravel(e), np.flatnonzero(mask)))
-    return tuple(out)
-
-
-def is_fresh(parts: tuple[Expr, ...]) -> bool:
-    """Whether the packed value of some expressions is an array of its own, not a view or a constant."""
-    if len(parts) != 1 or not parts[0].shape:
-        return bool(parts)
-    e = parts[0]
-    if isinstance(e, (Variable, Constant)) or e.op is None:
-        return False
-    if e.op.name in ("concatenate", "take", "scatter_add"):
-        return True
-    return e.op.kind in ("bilinear", "reduction") or isinstance(e.op.value, np.ufunc)
+    if not parts:
+        return constant(np.zeros(0)), np.zeros(0, dtype=np.intp)
+    return concatenate(parts), map_.position[keep]

@@ -11,25 +11,29 @@ once for all directions. Inside the sweep that axis is the last one:
 A group of elementwise operations of one shape that ends in one node is first differentiated by a small reverse sweep
 (as in ``sparsity``): the K directions then see one factor per operand, however long the formula. Griewank & Walther
 2008, *Evaluating Derivatives*, sections 3.1 (vector mode) and 10.2 (preaccumulation). Every rule is that of the row.
+
+Most nodes do not depend on all inputs. A tangent is kept on the range of directions outside of which it is
+structurally zero; ranges come from the constants that the sweep starts with.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from .derivatives import active_nodes, push
 from .expr import Constant, Expr, Variable, apply, as_expr, constant, describe
-from .primitive import Primitive
+from .primitive import PRIMITIVES, Primitive
 from .primitives.elementwise import zeros
 from .primitives.indexing import (
     broadcast_to,
     concatenate,
     cumsum,
     getitem,
+    pad,
     reshape,
     scatter_flat,
     stack,
@@ -44,6 +48,7 @@ from .walk import topological
 __all__ = ["forward_batched", "jacobian_batched", "unit_tangents"]
 
 BUDGET = 20_000_000  # elements of one tangent, all directions together
+_MATMUL = PRIMITIVES["matmul"]
 LOOPED_PRODUCT = 1 << 17  # multiplications; measured: below, a fused loop beats moving the factors and calling BLAS
 
 
@@ -95,7 +100,8 @@ def forward_batched(
            [0.  , 0.   ]])
     """
     given = {v: _last(broadcast_to(as_expr(t), (count, *v.shape))) for v, t in tangents.items()}
-    return {node: _first(t) for node, t in _Sweep(outputs, given, count, definitions or {}, budget).run().items()}
+    found = _Sweep(outputs, given, count, definitions or {}, budget).run()
+    return {node: _first(_widened(t, 0, count)) for node, t in found.items()}
 
 
 def jacobian_batched(
@@ -104,7 +110,10 @@ def jacobian_batched(
     definitions: Mapping[Any, Expr] | None = None,
     budget: int = BUDGET,
 ) -> Expr:
-    """The dense Jacobian of the outputs by the leaves, both flattened and concatenated: one expression (rows × columns).
+    """The dense Jacobian of the outputs by the leaves, both flattened and concatenated, as one expression.
+
+    Its shape is (rows, columns). A :class:`~adjoint.sparsity.TooDenseError` says that it, or a tangent on the way, has
+    more than ``budget`` elements.
 
     >>> import numpy as np
     >>> from adjoint.backends import get_backend
@@ -121,8 +130,8 @@ def jacobian_batched(
     if rows * count > budget:
         raise TooDenseError(f"{rows} × {count} entries")
     found = _Sweep(outputs, _units(leaves), count, definitions or {}, budget).run()
-    parts = [reshape(found[e], (e.size, count)) if e in found else zeros((e.size, count)) for e in outputs]
-    return concatenate(parts) if parts else zeros((0, count))
+    full = [_widened(found[e], 0, count) if e in found else zeros((*e.shape, count)) for e in outputs]
+    return concatenate([reshape(t, (e.size, count)) for e, t in zip(outputs, full, strict=True)] or [zeros((0, count))])
 
 
 def _units(leaves: Sequence[Variable]) -> dict[Expr, Expr]:
@@ -141,6 +150,61 @@ def _last(x: Expr) -> Expr:
 
 def _first(x: Expr) -> Expr:
     return transpose(x, (x.ndim - 1, *range(x.ndim - 1)))
+
+
+# -- tangents on a range of directions ---------------------------------------------------------------------------------
+
+
+class Part(NamedTuple):
+    """A tangent along the directions ``start``, …, ``stop`` − 1, its last axis; along the others it is zero."""
+
+    t: Expr
+    start: int
+
+    @property
+    def stop(self) -> int:
+        return self.start + self.t.shape[-1]
+
+
+def _trimmed(part: Part) -> Part | None:
+    """Without the first and last directions of a constant along which it is zero; None where it is zero altogether."""
+    t = part.t
+    if not isinstance(t, Constant):
+        return part
+    moving = np.flatnonzero((t.value != 0.0).any(axis=tuple(range(t.ndim - 1))))
+    if not moving.size:
+        return None
+    first, last = int(moving[0]), int(moving[-1]) + 1
+    return Part(getitem(t, (Ellipsis, slice(first, last))), part.start + first)
+
+
+def _widened(part: Part, start: int, stop: int) -> Expr:
+    """The tangent along more directions."""
+    before, after = part.start - start, stop - part.stop
+    if not before and not after:
+        return part.t
+    return pad(part.t, [*[(0, 0)] * (part.t.ndim - 1), (before, after)])
+
+
+def _aligned(parts: Sequence[Part | None]) -> tuple[list[Expr | None], int]:
+    """Tangents along the same directions, and the first of these."""
+    start, stop = min(p.start for p in parts if p), max(p.stop for p in parts if p)
+    return [None if p is None else _widened(p, start, stop) for p in parts], start
+
+
+def _sum(terms: Sequence[Part]) -> Part | None:
+    """The sum of tangents; first of those along the same directions."""
+    by_range: dict[tuple[int, int], Expr] = {}
+    for p in terms:
+        key = p.start, p.stop
+        by_range[key] = by_range[key] + p.t if key in by_range else p.t
+    if not by_range:
+        return None
+    tangents, start = _aligned([Part(t, key[0]) for key, t in by_range.items()])
+    total = tangents[0]
+    for t in tangents[1:]:
+        total = total + t  # type: ignore[operator]
+    return Part(total, start)  # type: ignore[arg-type]
 
 
 # -- the sweep ---------------------------------------------------------------------------------------------------------
@@ -189,43 +253,38 @@ class _Sweep:
     def _absorbable(self, arg: Expr, node: Expr) -> bool:
         return _is_elementwise(arg) and arg.shape == node.shape and arg not in self.tangents
 
-    def run(self) -> dict[Expr, Expr]:
-        found: dict[Expr, Expr] = {}
+    def run(self) -> dict[Expr, Part]:
+        found: dict[Expr, Part] = {}
         for node in self.order:
             if self.owner.get(node) is not node:
                 continue
             if node.size * self.count > self.budget:
                 raise TooDenseError(f"{self.count} tangents of {describe(node)} have more than {self.budget} elements")
-            t = self._tangent(node, found)
-            if t is not None and not (isinstance(t, Constant) and not np.any(t.value)):
-                found[node] = t
+            part = self._tangent(node, found)
+            if part is not None and (part := _trimmed(part)) is not None:
+                found[node] = part
         return found
 
-    def _tangent(self, node: Expr, found: Mapping[Expr, Expr]) -> Expr | None:
+    def _tangent(self, node: Expr, found: Mapping[Expr, Part]) -> Part | None:
         if node in self.tangents:
-            return self.tangents[node]
+            return Part(self.tangents[node], 0)
         if node in self.definitions:
             return found.get(self.definitions[node])
         if _is_elementwise(node):
-            return self._combined(node, found)
+            partials = self._partials(node).items()
+            total = _sum([Part(_scaled(found[e].t, p), found[e].start) for e, p in partials if e in found])
+            return total and Part(broadcast_to(total.t, (*node.shape, total.t.shape[-1])), total.start)
         parts = [found.get(a) for a in node.args]
-        if all(p is None for p in parts):
+        if not any(parts):
             return None
-        op = node.op
-        assert op is not None
-        if op.kind == "reduction":
-            partial = op.partials[0](node, *node.args, *node.params)  # type: ignore[misc]
-            return sum_axes(_scaled(parts[0], partial), node.params[0])  # type: ignore[arg-type]
-        return _RULES.get(op.name, _one_by_one)(node, parts, self.count)
-
-    def _combined(self, root: Expr, found: Mapping[Expr, Expr]) -> Expr | None:
-        """Σ (∂root/∂operand) · tangent over the operands of the group below root."""
-        total: Expr | None = None
-        for operand, partial in self._partials(root).items():
-            if operand in found:
-                term = _scaled(found[operand], partial)
-                total = term if total is None else total + term
-        return None if total is None else broadcast_to(total, (*root.shape, self.count))
+        if node.op is _MATMUL:
+            return _sum([Part(_product(node, k, p.t), p.start) for k, p in enumerate(parts) if p])
+        tangents, start = _aligned(parts)
+        width = next(t.shape[-1] for t in tangents if t is not None)
+        if node.op.kind == "reduction":  # type: ignore[union-attr]
+            partial = node.op.partials[0](node, *node.args, *node.params)  # type: ignore[union-attr, misc]
+            return Part(sum_axes(_scaled(tangents[0], partial), node.params[0]), start)  # type: ignore[arg-type]
+        return Part(_RULES.get(node.op.name, _one_by_one)(node, tangents, width), start)  # type: ignore[union-attr]
 
     def _partials(self, root: Expr) -> dict[Expr, Any]:
         """∂root/∂operand, by a reverse sweep through the group."""
@@ -237,7 +296,8 @@ class _Sweep:
                 continue
             for rule, arg in zip(node.op.partials, node.args, strict=True):  # type: ignore[union-attr]
                 if rule is not None and arg in self.active:
-                    part = _times(ct, rule(node, *node.args, *node.params))
+                    partial = rule(node, *node.args, *node.params)
+                    part = partial if _is_one(ct) else ct if _is_one(partial) else ct * partial
                     into = cot if self.owner[arg] is root else operands
                     into[arg] = into[arg] + part if arg in into else part
         return operands
@@ -247,22 +307,20 @@ def _is_elementwise(node: Expr) -> bool:
     return node.op is not None and node.op.kind == "elementwise"
 
 
-def _times(a: Any, b: Any) -> Any:
-    if type(a) is float and a == 1.0:
-        return b
-    return a if type(b) is float and b == 1.0 else a * b
+def _is_one(x: Any) -> bool:
+    return type(x) is float and x == 1.0
 
 
 def _scaled(t: Expr, partial: Any) -> Expr:
     """A tangent times a factor that is the same along all directions."""
-    if type(partial) is float:
-        return t if partial == 1.0 else t * partial
-    return t * (reshape(partial, (*partial.shape, 1)) if partial.shape else partial)
+    if _is_one(partial):
+        return t
+    return t * (reshape(partial, (*partial.shape, 1)) if np.shape(partial) else partial)
 
 
 # -- linear and bilinear rows: the same operation, with one axis more ------------------------------------------------
 
-Parts = Sequence[Expr | None]
+Tangents = Sequence[Expr | None]
 _ALL = ("slice", None, None, None)
 
 
@@ -279,65 +337,44 @@ def _positions(index: np.ndarray, count: int) -> np.ndarray:
     return index[..., None] * count + np.arange(count)
 
 
-def _getitem(node: Expr, parts: Parts, count: int) -> Expr:
+def _getitem(node: Expr, parts: Tangents, count: int) -> Expr:
     return _applied(node.op, parts[0], (_index(node.params[0]),), (*node.shape, count))  # type: ignore[arg-type]
 
 
-def _embed(node: Expr, parts: Parts, count: int) -> Expr:
+def _embed(node: Expr, parts: Tangents, count: int) -> Expr:
     shape = (*node.shape, count)
     return _applied(node.op, parts[0], (_index(node.params[0]), shape), shape)  # type: ignore[arg-type]
 
 
-def _joined(node: Expr, parts: Parts, count: int) -> Expr:
+def _joined(node: Expr, parts: Tangents, count: int) -> Expr:
     full = [zeros((*a.shape, count)) if t is None else t for a, t in zip(node.args, parts, strict=True)]
     return concatenate(full, node.params[0])
 
 
-def _sparse(node: Expr, parts: Parts, count: int) -> Expr:
+def _sparse(node: Expr, parts: Tangents, count: int) -> Expr:
     x, matrix = node.args[0], node.params[0].array
     rest = math.prod(x.shape[1:]) * count
     return reshape(sparse_product(matrix, reshape(parts[0], (x.shape[0], rest))), (*node.shape, count))
 
 
-def _product(node: Expr, parts: Parts, count: int) -> Expr:
-    """dA @ B + A @ dB."""
+def _product(node: Expr, k: int, t: Expr) -> Expr:
+    """dA @ B (k = 0) or A @ dB (k = 1)."""
     a, b = node.args
-    da, db = parts
-    if node.size * a.shape[-1] * count <= LOOPED_PRODUCT:
-        return _looped(a, b, da, db, count)
-    (m, inner), n, batch = a.shape[-2:], b.shape[-1], a.shape[:-2]
-    total: Expr | None = None
-    if db is not None:
-        total = reshape(matmul(a, reshape(db, (*batch, inner, n * count))), (*batch, m, n, count))
-    if da is not None:
-        lead = len(batch)
-        moved = (*range(lead), lead + 1, lead, lead + 2)
-        flat = reshape(transpose(da, moved), (*batch, inner, m * count))
-        term = transpose(reshape(matmul(swap(b), flat), (*batch, n, m, count)), moved)
-        total = term if total is None else total + term
-    assert total is not None
-    return total
+    (m, inner), n, batch, count = a.shape[-2:], b.shape[-1], a.shape[:-2], t.shape[-1]
+    lead = len(batch)
+    if node.size * inner * count <= LOOPED_PRODUCT:  # Σ over axis k of (i, k, j, ·)
+        left, right = (*batch, m, inner, 1), (*batch, 1, inner, n)
+        if k == 0:
+            return sum_axes(reshape(t, (*left, count)) * reshape(b, (*right, 1)), (lead + 1,))
+        return sum_axes(reshape(a, (*left, 1)) * reshape(t, (*right, count)), (lead + 1,))
+    if k == 1:
+        return reshape(matmul(a, reshape(t, (*batch, inner, n * count))), (*batch, m, n, count))
+    moved = (*range(lead), lead + 1, lead, lead + 2)
+    flat = reshape(transpose(t, moved), (*batch, inner, m * count))
+    return transpose(reshape(matmul(swap(b), flat), (*batch, n, m, count)), moved)
 
 
-def _looped(a: Expr, b: Expr, da: Expr | None, db: Expr | None, count: int) -> Expr:
-    """Σ_k dA[i,k,·] B[k,j] + A[i,k] dB[k,j,·], over axes (i, k, j, ·): one loop when compiled."""
-    (m, inner), n, batch = a.shape[-2:], b.shape[-1], a.shape[:-2]
-    left, right = (*batch, m, inner, 1), (*batch, 1, inner, n)
-    total: Expr | None = None
-    if da is not None:
-        total = _contracted(reshape(da, (*left, count)) * reshape(b, (*right, 1)), len(batch))
-    if db is not None:
-        term = _contracted(reshape(a, (*left, 1)) * reshape(db, (*right, count)), len(batch))
-        total = term if total is None else total + term
-    assert total is not None
-    return total
-
-
-def _contracted(x: Expr, lead: int) -> Expr:
-    return sum_axes(x, (lead + 1,))
-
-
-def _one_by_one(node: Expr, parts: Parts, count: int) -> Expr:
+def _one_by_one(node: Expr, parts: Tangents, count: int) -> Expr:
     """Any row, one direction after the other."""
     columns = []
     for k in range(count):
@@ -346,7 +383,7 @@ def _one_by_one(node: Expr, parts: Parts, count: int) -> Expr:
     return stack(columns, axis=-1) if columns else zeros((*node.shape, 0))
 
 
-_RULES: dict[str, Callable[[Expr, Parts, int], Expr]] = {
+_RULES: dict[str, Callable[[Expr, Tangents, int], Expr]] = {
     "reshape": lambda node, parts, count: reshape(parts[0], (*node.shape, count)),
     "transpose": lambda node, parts, count: transpose(parts[0], (*node.params[0], node.ndim)),
     "broadcast_to": lambda node, parts, count: broadcast_to(parts[0], (*node.shape, count)),
@@ -362,5 +399,4 @@ _RULES: dict[str, Callable[[Expr, Parts, int], Expr]] = {
     "concatenate": _joined,
     "cumsum": lambda node, parts, count: cumsum(parts[0], node.params[0]),
     "sparse_product": _sparse,
-    "matmul": _product,
 }

@@ -12,12 +12,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from math import isfinite
+from math import isfinite, nan
 from typing import Any
 
 import numpy as np
 
-from .assembly import Assembly, is_fresh
+from .assembly import Assembly
 from .backends import Backend
 from .derivatives import forward_sweep, reverse_sweep
 from .errors import AdjointError
@@ -35,7 +35,8 @@ from .walk import topological, variables_of
 __all__ = ["Explicit", "Form", "compiled", "form_of"]
 
 FEW = 32  # scalars that are added up in the compiled function; more are packed, and tested in Python
-TOTAL_BUDGET = 5_000_000  # entries composed for a sparse map, before the general way is taken
+TOTAL_BUDGET = 5_000_000  # entries composed for a sparse map, before the general way is taken; and for large ones,
+ENTRIES = 200  # entries per row and column
 Kernel = Callable[..., tuple[Any, ...]]
 
 
@@ -119,7 +120,24 @@ def kink_tests(form: Form) -> list[Expr]:
 
 
 def _total(e: Expr) -> Expr:
-    return sum_of(e) if e.shape else e
+    """The sum of all elements. Sums and moves of elements are looked through: what a kernel adds up where it computes
+    the elements costs nothing."""
+    total: Expr = constant(0.0)
+    stack = [(e, 1.0)]
+    while stack:
+        e, sign = stack.pop()
+        name = e.op.name if e.op is not None else ""
+        if not e.shape and name not in ("add", "subtract"):
+            total = total + sign * e
+        elif name in ("add", "subtract") and e.shape and all(a.shape == e.shape for a in e.args):
+            stack += [(e.args[0], sign), (e.args[1], sign if name == "add" else -sign)]
+        elif name in ("embed", "scatter_add", "reshape", "transpose"):
+            stack.append((e.args[0], sign))
+        elif name == "concatenate":
+            stack += [(a, sign) for a in e.args]
+        else:
+            total = total + sign * sum_of(e)
+    return total
 
 
 # -- compiled functions, shared by all functions of the same outputs and inputs ---------------------------------------
@@ -134,10 +152,7 @@ class Compiled:
 
     def __init__(self, form: Form, backend: Backend, scalar: bool) -> None:
         self.fixed = form.fixed  # of the program; the form may have them in one vector
-        unseen = hidden(form)
-        leaves = [v for v in unseen if v not in form.definitions]
-        self.tests_point = len(leaves) > FEW or any(v.shape for v in leaves)  # in Python, at once
-        guards: list[Expr] = [v for v in unseen if v in form.definitions or not self.tests_point]
+        guards: list[Expr] = list(hidden(form))
         form, guards = _batched(form, guards, scalar) or (form, guards)
         self.form, self.backend, self.scalar = form, backend, scalar
         self.guards = [_total(e) for e in guards]
@@ -158,22 +173,23 @@ class Compiled:
         return silenced
 
     @cached_property
-    def check(self) -> Any:
-        """What must be finite for a derivative to be given: one scalar, or a tuple of scalars to be packed."""
-        parts = [*map(_total, self.form.outputs), *self.guards, *kink_tests(self.form)]
-        return _added(parts) if len(parts) <= FEW else tuple(parts)
+    def sound(self) -> Expr:
+        """A number that is finite only if the outputs, and what they may hide, are."""
+        return _added([*map(_total, self.form.outputs), *self.guards])
+
+    @cached_property
+    def check(self) -> Expr:
+        """A number that is finite only if derivatives can be given."""
+        return _added([self.sound, *kink_tests(self.form)])
 
     @cached_property
     def value(self) -> Kernel:
-        outputs: list[Any] = [self.form.outputs[0] if self.scalar else self.form.outputs]
-        if self.guards:
-            seen = [self.form.outputs[0], *self.guards] if self.scalar else self.guards
-            outputs.append(_added(seen) if len(seen) <= FEW else tuple(seen))
-        return self.compile(outputs)
+        """The outputs, and a check."""
+        return self.compile([self.form.outputs[0] if self.scalar else self.form.outputs, self.sound])
 
     @cached_property
-    def gradient(self) -> tuple[Kernel, bool, bool] | None:
-        """d(output)/d(vector) and a check; whether the check covers the gradient; whether the result is new."""
+    def gradient(self) -> Kernel | None:
+        """d(output)/d(vector), and a check."""
         try:
             return _gradient_function(self)
         except AdjointError:
@@ -208,9 +224,12 @@ class Compiled:
             if len(rows) <= FEW and not any(e.shape for e in (*rows, *self.form.leaves, *self.form.definitions)):
                 found = self._map_by_rows(rows)
             else:
-                found = jacobian_map(rows, self.form.leaves, self.form.definitions, budget=TOTAL_BUDGET)
+                size = sum(e.size for e in (*rows, *self.form.leaves))
+                budget = max(TOTAL_BUDGET, ENTRIES * size)
+                found = jacobian_map(rows, self.form.leaves, self.form.definitions, budget=budget)
             assembly = Assembly(found, symmetric)
-            return self.compile([assembly.entries, self.check], extra), assembly
+            check = _added([self.check, _total(assembly.data)])
+            return self.compile([assembly.data, check], extra), assembly
         except AdjointError:  # too dense, or an operation without a rule: the general way knows more
             return None
 
@@ -233,7 +252,8 @@ class Compiled:
             moving: dict[Expr, Any] = dict(zip(self.form.leaves, self.direction, strict=True))
             tangents = forward_sweep(self.weighted, moving, self.form.definitions)
             parts = tuple(tangents[g] if g in tangents else zeros(g.shape) for g in self.weighted)
-            return self.compile([parts, self.check], (self.weights, self.direction))
+            check = _added([self.check, *map(_total, parts)])
+            return self.compile([parts, check], (self.weights, self.direction))
         except AdjointError:
             return None
 
@@ -266,19 +286,16 @@ def _added(parts: Sequence[Expr]) -> Expr:
     return total
 
 
-def _gradient_function(of: Compiled) -> tuple[Kernel, bool, bool]:
+def _gradient_function(of: Compiled) -> Kernel:
     """The gradient of a scalar output and its check: by the backend's own reverse sweep where it has one
     (``compile_gradient(inputs, output, wrt, definitions, check)``, or None from it), else as expressions."""
     native = getattr(of.backend, "compile_gradient", None)
     if native is not None:
         function = native(of.inputs, of.form.outputs[0], of.form.leaves, of.form.definitions, of.check)
         if function is not None:
-            return function, False, True
+            return function
     parts = of.cotangents({of.form.outputs[0]: constant(1.0)})
-    check, covered = of.check, False
-    if len(parts) <= FEW and not isinstance(check, tuple) and not any(p.shape for p in parts):
-        check, covered = _added([check, *parts]), True
-    return of.compile([parts, check]), covered, is_fresh(parts)
+    return of.compile([parts, _added([of.check, *map(_total, parts)])])
 
 
 def compiled(plan: Plan, of: tuple[Variable, ...], wrt: tuple[Variable, ...], scalar: bool) -> Compiled | None:
@@ -291,11 +308,6 @@ def compiled(plan: Plan, of: tuple[Variable, ...], wrt: tuple[Variable, ...], sc
 
 
 # -- the functions at given values of the fixed inputs ----------------------------------------------------------------
-
-
-def _finite(x: Any) -> bool:
-    """Whether a number, or all of an array, is finite."""
-    return bool(np.logical_and.reduce(np.isfinite(x), axis=None)) if getattr(x, "ndim", 0) else isfinite(x)
 
 
 class Explicit:
@@ -319,98 +331,41 @@ class Explicit:
         return (lambda x: kernel(x, *given)) if given else kernel
 
     @cached_property
-    def quick_value(self) -> Kernel | None:
-        """A kernel whose first result is the value and whose last is finite where all is well; None: ``value`` does."""
-        of = self._functions
-        return self._at(of.value) if of.scalar and not of.tests_point and len(of.guards) < FEW else None
+    def value(self) -> Kernel:
+        """(value, check): the outputs flattened and concatenated, or one number."""
+        return self._at(self._functions.value)
 
     @cached_property
-    def quick_gradient(self) -> Kernel | None:
-        """The same for the gradient; None: ``jac`` does."""
-        of = self._functions
-        if not of.scalar or of.tests_point or of.gradient is None:
-            return None
-        kernel, covered, fresh = of.gradient
-        return self._at(kernel) if covered and fresh else None
-
-    def _tested(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """The function, at points that are finite."""
-        if not self._functions.tests_point:
-            return function
-        return lambda x, *more: function(x, *more) if _finite(x) else None
+    def jac(self) -> Kernel:
+        """(gradient of a scalar output, else Jacobian; check)."""
+        if self._functions.scalar:
+            kernel = self._functions.gradient
+            return _nothing if kernel is None else self._at(kernel)
+        return self._at(self._matrix(self._functions.jacobian))
 
     @cached_property
-    def value(self) -> Callable[[np.ndarray], Any]:
-        """The value: a float, or the outputs flattened and concatenated."""
-        function = self._at(self._functions.value)
-        definitions = self._functions.form.definitions
-        fresh = is_fresh(tuple(definitions.get(e, e) for e in self._functions.form.outputs))  # type: ignore[call-overload]
+    def hess(self) -> Kernel:
+        """(Hessian of the weighted sum of the outputs, check), of the vector and the weights."""
+        return self._matrix(self._functions.hessian, self._given)
 
-        def scalar(x: np.ndarray) -> Any:
-            found = function(x)
-            return float(found[0]) if _finite(found[-1]) else None
-
-        def vector(x: np.ndarray) -> Any:
-            found = function(x)
-            y = found[0]
-            if _finite(y) and (len(found) == 1 or _finite(found[1])):
-                return y if fresh else y.copy()
-            return None
-
-        return self._tested(scalar if self._functions.scalar else vector)
-
-    @cached_property
-    def jac(self) -> Callable[[np.ndarray], Any]:
-        """The gradient of a scalar output, else the Jacobian."""
-        if not self._functions.scalar:
-            return self._tested(self._matrix(self._functions.jacobian))
-        if self._functions.gradient is None:
-            return _nothing
-        kernel, covered, fresh = self._functions.gradient
-        function = self._at(kernel)
-
-        def gradient(x: np.ndarray) -> Any:
-            g, check = function(x)
-            if _finite(check) and (covered or _finite(g)):
-                return g if fresh else g.copy()
-            return None
-
-        return self._tested(gradient)
-
-    @cached_property
-    def hess(self) -> Callable[[np.ndarray, np.ndarray], Any]:
-        """The Hessian of the weighted sum of the outputs."""
-        return self._tested(self._matrix(self._functions.hessian))
-
-    def _matrix(self, record: tuple[Kernel, Assembly] | None) -> Callable[..., Any]:
+    def _matrix(self, record: tuple[Kernel, Assembly] | None, given: tuple[Any, ...] = ()) -> Kernel:
         if record is None:
             return _nothing
-        (function, assembly), given = record, self._given
+        function, assembly = record
         form = assembly.sparse if self._sparse else assembly.dense
 
-        def matrix(x: np.ndarray, *weights: np.ndarray) -> Any:
-            values, check = function(x, *given, *weights)
-            if _finite(check):
-                data = assembly.data(values)
-                if _finite(data):
-                    return form(data)
-            return None
+        def matrix(x: np.ndarray, *more: np.ndarray) -> Any:
+            data, check = function(x, *given, *more)
+            return (form(data), check) if isfinite(check) else (None, check)
 
         return matrix
 
     @cached_property
-    def hessp(self) -> Callable[[np.ndarray, np.ndarray, np.ndarray], Any]:
-        """The product of that Hessian and a direction."""
+    def hessp(self) -> Kernel:
+        """(product of that Hessian and a direction, check), of the vector, the weights and the direction."""
         function, given = self._functions.product, self._given
-        if function is None:
-            return _nothing
-
-        def product(x: np.ndarray, weights: np.ndarray, direction: np.ndarray) -> Any:
-            y, check = function(x, *given, weights, direction)
-            return y.copy() if _finite(check) and _finite(y) else None
-
-        return self._tested(product)
+        return _nothing if function is None else lambda x, w, d: function(x, *given, w, d)
 
 
-def _nothing(*_: Any) -> None:
-    return None
+def _nothing(*_: Any) -> tuple[None, float]:
+    return None, nan

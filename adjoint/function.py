@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Function", "Shared"]
 
+LONG = 4096  # elements; of longer vectors the last one is remembered by reference
 KEPT = 3  # points remembered: optimizers return to the last accepted one
 FLOAT = np.dtype(float)
 
@@ -43,7 +44,7 @@ class Shared:
     ----------
     solves : int
         At how many points the program was solved, or evaluated where there is nothing to solve.
-    last : bytes
+    last : bytes or ndarray
         The last point.
     """
 
@@ -54,7 +55,7 @@ class Shared:
         self.fixed = dict(fixed)
         self.size = sum(v.size for v in self.wrt)
         self.solves = 0
-        self.last: bytes | None = None
+        self.last: bytes | np.ndarray | None = None
         self.recent: list[tuple[bytes, State | None]] = []  # no state: evaluated, but not solved as a whole
         self._base: Any = None
 
@@ -80,6 +81,17 @@ class Shared:
         self.recent = [(key, state), *(entry for entry in self.recent if entry is not old)][:KEPT]
         self.last = key
         return state
+
+    def note(self, vector: np.ndarray) -> None:
+        """Note a point at which a function was evaluated; a long vector by reference: its copy would cost as much."""
+        if self.size > LONG:
+            if vector is not self.last:
+                self.last = vector
+                self.solves += 1
+            return
+        key = vector.tobytes()
+        if key != self.last:
+            self.visit(key)
 
     def state(self, vector: Any) -> State:
         """The verified state at a point."""
@@ -201,10 +213,11 @@ class Function:
     # -- values and derivatives
     @property
     def solution(self) -> Solution:
-        """The solution at the last point."""
+        """The solution at the last point (of a vector of more than 4096 elements: at its elements as they are now)."""
         if self._shared.last is None:
             raise ModelError("the function has not been called yet: there is no solution")
-        return Solution(self._shared.state(np.frombuffer(self._shared.last)))
+        last = self._shared.last
+        return Solution(self._shared.state(np.frombuffer(last) if isinstance(last, bytes) else last))
 
     @property
     def solves(self) -> int:
@@ -229,7 +242,7 @@ class Function:
             value = partial(_value, self._shared, self.of, self.scalar)
             fast = self._fast()
             if fast:
-                value = _quick_value(fast, self._shared, value)
+                value = _quick(fast.value, self._shared, self.scalar, value)
             self._value = value
         return value(vector)
 
@@ -240,7 +253,7 @@ class Function:
             jacobian = partial(_jacobian, self._shared, self.of, self.scalar, self.sparse)
             fast = self._fast()
             if fast:
-                jacobian = _quick_gradient(fast, self._shared, jacobian)
+                jacobian = _quick(fast.jac, self._shared, False, jacobian)
             self._jacobian = jacobian
         return jacobian(vector)
 
@@ -269,9 +282,9 @@ class Function:
         weights, fast = self._flat_weights(multipliers), self._fast()
         if fast:
             x = self._shared.vector(vector)
-            found = fast.hess(x, weights)
-            if found is not None:
-                self._shared.visit(x.tobytes())
+            found, check = fast.hess(x, weights)
+            if isfinite(check):
+                self._shared.note(x)
                 return found
         matrix = totals.hessian(self._shared.state(vector), self._weights(weights), self.wrt)
         return sp.csr_array(matrix) if self.sparse else totals.as_dense(matrix)
@@ -284,9 +297,9 @@ class Function:
         weights, fast = self._flat_weights(args[0] if len(args) > 1 else None), self._fast()
         if fast:
             x = self._shared.vector(vector)
-            found = fast.hessp(x, weights, direction)
-            if found is not None:
-                self._shared.visit(x.tobytes())
+            found, check = fast.hessp(x, weights, direction)
+            if isfinite(check):
+                self._shared.note(x)
                 return found
         directions = unpack(self.wrt, direction.copy(), {})
         parts = totals.hvp(self._shared.state(vector), self._weights(weights), directions, self.wrt)
@@ -310,60 +323,20 @@ def _jacobian(shared: Shared, of: Sequence[Variable], scalar: bool, sparse: bool
     return sp.csr_array(matrix) if sparse else totals.as_dense(matrix)
 
 
-def _quick_value(explicit: Explicit, shared: Shared, general: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    kernel, shape, visit = explicit.quick_value, (shared.size,), shared.visit
-    if kernel is None:
-        return _remembered(explicit.value, shared, general)
+def _quick(kernel: Callable[..., Any], shared: Shared, scalar: bool, general: Callable[[Any], Any]) -> Any:
+    """The function of a kernel that gives a result and a check: not finite where the general way has to be gone."""
+    shape, note = (shared.size,), shared.note
 
-    def value(vector: Any) -> Any:
-        if type(vector) is not ndarray or vector.dtype is not FLOAT or vector.shape != shape:
-            vector = shared.vector(vector)
-        found = kernel(vector)
-        if not isfinite(found[-1]):
-            return general(vector)
-        key = vector.tobytes()
-        if key != shared.last:
-            visit(key)
-        return float(found[0])
-
-    return value
-
-
-def _quick_gradient(explicit: Explicit, shared: Shared, general: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    kernel, shape, visit = explicit.quick_gradient, (shared.size,), shared.visit
-    if kernel is None:
-        return _remembered(explicit.jac, shared, general)
-
-    def gradient(vector: Any) -> Any:
+    def function(vector: Any) -> Any:
         if type(vector) is not ndarray or vector.dtype is not FLOAT or vector.shape != shape:
             vector = shared.vector(vector)
         found, check = kernel(vector)
         if not isfinite(check):
             return general(vector)
-        key = vector.tobytes()
-        if key != shared.last:
-            visit(key)
-        return found
+        note(vector)
+        return float(found) if scalar else found
 
-    return gradient
-
-
-def _remembered(
-    function: Callable[[np.ndarray], Any], shared: Shared, general: Callable[[Any], Any]
-) -> Callable[[Any], Any]:
-    """The function, which gives None where the general way has to be gone; its points are remembered."""
-
-    def remembered(vector: Any) -> Any:
-        x = shared.vector(vector)
-        found = function(x)
-        if found is None:
-            return general(x)
-        key = x.tobytes()
-        if key != shared.last:
-            shared.visit(key)
-        return found
-
-    return remembered
+    return function
 
 
 def _rebuilt(model: Any, of: Any, wrt: Any, sparse: bool, options: Mapping[str, Any]) -> Function:

@@ -208,10 +208,28 @@ def full_sized(J: Expr) -> int:
 
 
 def test_a_long_formula_costs_each_direction_one_product_per_operand() -> None:
-    a, b, u = Variable("a", (5,)), Variable("b", (5,)), np.linspace(0.0, 1.0, 7)[:, None]
-    p, q = np.sum(a) * u, np.broadcast_to(np.sin(b), (7, 5))
+    a, u = Variable("a", (5,)), np.linspace(0.0, 1.0, 7)[:, None]
+    p, q = np.sum(a * a) * u, np.broadcast_to(np.sin(a), (7, 5))
     y = np.tanh(np.exp(p * q) + np.cos(q) / (1.0 + p * p)) * q
-    assert full_sized(jacobian_batched([y], [a, b])) <= 3
+    operands = 3  # p, q, and 1 + p * p, which has another shape
+    assert full_sized(jacobian_batched([y], [a])) == operands + (operands - 1)
+
+
+def test_a_tangent_is_kept_on_the_directions_that_matter(backend: Any) -> None:
+    """y depends on some elements of the vector, each term of it on one: no product with the others is formed."""
+    x, u = Variable("x", (6,)), np.linspace(0.0, 1.0, 40)
+    y = np.exp(-x[1] * u) * x[2] + np.sin(x[4] * u) + x[5]
+    J = jacobian_batched([y, x[0], np.sum(x[2:4])], [x])
+    products = [n.size for n in topological([J]) if n.op is not None and n.op.name == "multiply"]
+    assert max(products) == 40
+    values = {x: np.array([0.3, 0.7, -1.2, 2.0, 1.5, 0.1])}
+    (actual,) = at([J], values, backend)
+    _, b, c, _, e, _ = values[x]
+    close(actual[:40, 1], -u * np.exp(-b * u) * c, 1e-14, "x[1]")
+    close(actual[:40, 2], np.exp(-b * u), 1e-14, "x[2]")
+    close(actual[:40, 4], u * np.cos(e * u), 1e-14, "x[4]")
+    np.testing.assert_array_equal(actual[:40, [0, 3, 5]], np.broadcast_to([0.0, 0.0, 1.0], (40, 3)))
+    np.testing.assert_array_equal(actual[40:], [[1, 0, 0, 0, 0, 0], [0, 0, 1, 1, 0, 0]])
 
 
 def test_shared_operations_are_differentiated_once(s: Variable) -> None:

@@ -43,6 +43,7 @@ class LlvmBackend:
     """Executes expressions as compiled loops; what has no kernel is called in NumPy, operation by operation."""
 
     name = "llvm"
+    silent = True  # its functions print no warnings of NumPy's
 
     def __init__(self) -> None:
         self._plain = NumpyBackend()
@@ -79,7 +80,7 @@ class LlvmBackend:
         output: Expr,
         wrt: Sequence[Variable],
         definitions: Mapping[Variable, Expr],
-        check: Output,
+        check: Expr,
     ) -> Callable[..., tuple[Any, ...]] | None:
         """A function that gives d(output)/d(wrt), flat, and ``check``: for long scalar programs, by their own reverse
         sweep. None for others, whose derivatives are better compiled from expressions."""
@@ -89,11 +90,10 @@ class LlvmBackend:
         program = scalar_program(inputs, [output, check], definitions)
         if program is None:
             return None
-        seeds = [1.0, np.zeros(len(check)) if isinstance(check, tuple) else 0.0]
 
         def gradient(*arrays: Any) -> tuple[Any, ...]:
-            outputs, cotangents, _ = program.pullback(*arrays, seeds=seeds)
-            return cotangents[0], outputs[1]
+            outputs, cotangents, _ = program.pullback(*arrays, seeds=(1.0, 0.0))
+            return cotangents[0], outputs[1] + np.add.reduce(cotangents[0])
 
         return gradient
 

@@ -324,7 +324,8 @@ class _NumpyCall:
 
     def __call__(self, frame: Frame) -> None:
         args = [self._argument(a, frame) for a in self.call.args]
-        result = np.ascontiguousarray(self.value(*args, *self.params), dtype=np.float64)
+        with np.errstate(all="ignore"):
+            result = np.ascontiguousarray(self.value(*args, *self.params), dtype=np.float64)
         buffer = self.call.buffer
         if buffer.place == "array":
             frame.arrays["array"][buffer.index] = result.reshape(-1)

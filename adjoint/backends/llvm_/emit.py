@@ -518,8 +518,9 @@ class _KernelText:
     def _grow_one_by_one(self, p: _Place, sink: Sink, value: str) -> None:
         body = self.body
         indices = self._indices(p)
-        if self.masked:  # what is not there adds nothing to the first element
-            value = body.op(f"select {body.mask} {self.mask}, {body.type} {value}, {body.type} zeroinitializer")
+        if self.masked:  # what is not there does nothing to the first element
+            nothing = self._number(_neutral(sink))
+            value = body.op(f"select {body.mask} {self.mask}, {body.type} {value}, {body.type} {nothing}")
         for j in range(self.rest if self.mask and not self.masked else self.width):
             index = body.op(f"extractelement {body.integer} {indices}, i64 {j}")
             part = body.op(f"extractelement {body.type} {value}, i64 {j}")

@@ -42,6 +42,7 @@ class Buffer:
     clear: Any = None  # what it holds before sinks add to it; the values of a constant
     first: int = 0  # stages between which it is needed
     last: int = 0
+    gaps: list[tuple[int, int]] | None = None  # where it is cleared; None: everywhere
 
 
 @dataclass(slots=True, eq=False)
@@ -166,7 +167,7 @@ class _Lowering:
         self._split_long()
         work = self._place_work()
         stages = 1 + max([k.stage for k in self._listed] + [c.stage for c in self.calls], default=0)
-        kernels = [_clearing(b) for b in self.clears] + self._listed
+        kernels = [k for b in self.clears for k in _clearing(b)] + self._listed
         return Lowered(sorted(kernels, key=lambda k: k.stage), self.calls, results, self.inputs, work, stages)
 
     def _count_uses(self) -> None:
@@ -498,21 +499,47 @@ class _Lowering:
         self._settle(buffer)
 
     def _settle(self, buffer: Buffer) -> None:
-        """Where no two sinks meet, and nothing is there before, they store instead of adding."""
+        """Sinks store instead of adding where nothing is there before: if no two meet, or for the one that is first."""
+        self._part(buffer)
         sinks = self.by_buffer.get(buffer, [])
-        if sum(s.access.size for s in sinks) > buffer.size or any(s.kind != "add" for s in sinks):
+        if not sinks or any(s.kind != "add" or (s.access.is_one and s.access.size > 1) for s in sinks):
             return
-        if any(s.access.is_one and s.access.size > 1 for s in sinks) or not sinks:
+        if sum(s.access.size for s in sinks) <= buffer.size and self._disjoint(buffer, sinks):
+            for s in sinks:
+                s.kind = "store"
+            if sum(s.access.size for s in sinks) == buffer.size:
+                self.clears.remove(buffer)
             return
+        first = min(sinks, key=lambda s: s.stage)
+        alone = sum(s.stage == first.stage for s in sinks) == 1
+        if alone and buffer.clear == 0.0 and _is_run(first.access):
+            first.kind = "store"
+            start, stop = first.access.offset, first.access.offset + first.access.size
+            buffer.gaps = [(a, b) for a, b in ((0, start), (stop, buffer.size)) if a < b]
+
+    def _part(self, buffer: Buffer) -> None:
+        """Runs of elements that a loop adds to, a few elements apart: each but the first in a loop of its own. A
+        processor waits where it reads what was written just before, at another distance."""
+        seen: dict[int, list[int]] = {}
+        for s in list(self.by_buffer.get(buffer, [])):
+            if s.kind != "add" or not _is_run(s.access) or s.access.size < 64 or not isinstance(s.value, Element):
+                continue
+            near = seen.setdefault(s.stage, [])
+            if any(0 < abs(s.access.offset - other) < 64 for other in near):
+                self._kernel(s.stage, s.access.size).sinks.remove(s)
+                self.by_buffer[buffer].remove(s)
+                self._sink("add", self._reload(s.value), buffer, s.access)
+            else:
+                near.append(s.access.offset)
+
+    @staticmethod
+    def _disjoint(buffer: Buffer, sinks: Sequence[Sink]) -> bool:
+        """Whether no two sinks meet, and nothing but zeros is where they go."""
         at = np.concatenate([s.access.table() for s in sinks])
-        covered = np.bincount(at, minlength=buffer.size)
         before = buffer.clear.buffer.clear if isinstance(buffer.clear, Load) else buffer.clear
-        if covered.max(initial=0) > 1 or np.any(np.broadcast_to(before, buffer.size)[at] != 0.0):
-            return
-        for s in sinks:
-            s.kind = "store"
-        if at.size == buffer.size:
-            self.clears.remove(buffer)
+        if np.any(np.broadcast_to(before, buffer.size)[at] != 0.0):
+            return False
+        return int(np.bincount(at, minlength=buffer.size).max(initial=0)) <= 1
 
     def _concatenate(self, node: Expr, target: Buffer | None) -> None:
         buffer = self.made[node] = self._buffer(node.size, target, 0)
@@ -714,10 +741,18 @@ def _components(kernel: Kernel) -> list[Kernel]:
     return list(parts.values())
 
 
-def _clearing(buffer: Buffer) -> Kernel:
+def _clearing(buffer: Buffer) -> list[Kernel]:
     """What a buffer holds before sinks add to it."""
-    sink = Sink("store", buffer.clear, buffer, contiguous(buffer.size), buffer.first)
-    return Kernel(buffer.first, buffer.size, [], [sink])
+    out = []
+    for start, stop in [(0, buffer.size)] if buffer.gaps is None else buffer.gaps:
+        sink = Sink("store", buffer.clear, buffer, contiguous(stop - start, start), buffer.first)
+        out.append(Kernel(buffer.first, stop - start, [], [sink]))
+    return out
+
+
+def _is_run(access: Access) -> bool:
+    """Whether it is elements one after the other."""
+    return access.positions is None and (access.strides == (1,) or access.size == 1)
 
 
 def _is_sink(c: Expr) -> bool:
