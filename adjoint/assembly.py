@@ -7,6 +7,8 @@ only the lower triangle is computed; the upper one is its copy, so the matrix is
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import scipy.sparse as sp
 
@@ -83,34 +85,38 @@ def _placed(map_: SparseMap, keep: np.ndarray, source: np.ndarray) -> Expr:
 
     Each value is added to its place; one that stands for a pair of the symmetric matrix, to both.
     """
-    values, position = _selected(map_, keep)
     first = np.full(map_.constant.size, -1)
     first[source[::-1]] = np.arange(source.size)[::-1]
     again = np.full(map_.constant.size, -1)
     repeated = first[source] != np.arange(source.size)
     again[source[repeated]] = np.flatnonzero(repeated)
+    once: tuple[list[Expr], list[np.ndarray]] = ([], [])
+    twice: tuple[list[Expr], list[np.ndarray]] = ([], [])
+    for values, position in _selected(map_, keep):
+        once[0].append(values)
+        once[1].append(first[position])
+        pairs = np.flatnonzero(again[position] >= 0)
+        if pairs.size:
+            twice[0].append(values if pairs.size == position.size else take_flat(values, pairs))
+            twice[1].append(again[position[pairs]])
     data: Expr = constant(map_.constant[source])
-    if position.size:
-        data = data + scatter_flat(values, first[position], (source.size,))
-        pairs = again[position] >= 0
-        if pairs.any():
-            twice = values if pairs.all() else take_flat(values, np.flatnonzero(pairs))
-            data = data + scatter_flat(twice, again[position[pairs]], (source.size,))
+    for parts, places in (once, twice):
+        if parts:
+            data = data + scatter_flat(concatenate(parts), np.concatenate(places), (source.size,))
     return data
 
 
-def _selected(map_: SparseMap, keep: np.ndarray) -> tuple[Expr, np.ndarray]:
-    """The computed values to keep, with their constant factors, as one vector; and their positions."""
-    parts, at = [], 0
+def _selected(map_: SparseMap, keep: np.ndarray) -> Iterator[tuple[Expr, np.ndarray]]:
+    """The computed values to keep, with their constant factors, as vectors; and their positions."""
+    at = 0
     for e in flat_values(map_):
-        mask = keep[at : at + e.size]
+        span = slice(at, at + e.size)
+        mask, position = keep[span], map_.position[span]
         if mask.any():
             part = ravel(e)
             if map_.coef is not None:
-                coef = map_.coef[at : at + e.size]
+                coef = map_.coef[span]
                 part = part * (float(coef[0]) if (coef == coef[0]).all() else coef)
-            parts.append(part if mask.all() else take_flat(part, np.flatnonzero(mask)))
+            whole = bool(mask.all())
+            yield (part, position) if whole else (take_flat(part, np.flatnonzero(mask)), position[mask])
         at += e.size
-    if not parts:
-        return constant(np.zeros(0)), np.zeros(0, dtype=np.intp)
-    return concatenate(parts), map_.position[keep]

@@ -48,8 +48,8 @@ from .walk import topological
 __all__ = ["forward_batched", "jacobian_batched", "unit_tangents"]
 
 BUDGET = 20_000_000  # elements of one tangent, all directions together
-_MATMUL = PRIMITIVES["matmul"]
 LOOPED_PRODUCT = 1 << 17  # multiplications; measured: below, a fused loop beats moving the factors and calling BLAS
+_MATMUL = PRIMITIVES["matmul"]
 
 
 def unit_tangents(leaves: Sequence[Variable]) -> dict[Expr, Expr]:
@@ -127,8 +127,8 @@ def jacobian_batched(
     """
     count = sum(v.size for v in leaves)
     rows = sum(e.size for e in outputs)
-    if rows * count > budget:
-        raise TooDenseError(f"{rows} × {count} entries")
+    if max(rows, count) * count > budget:
+        raise TooDenseError(f"{rows} rows and {count} directions: more than {budget} elements")
     found = _Sweep(outputs, _units(leaves), count, definitions or {}, budget).run()
     full = [_widened(found[e], 0, count) if e in found else zeros((*e.shape, count)) for e in outputs]
     return concatenate([reshape(t, (e.size, count)) for e, t in zip(outputs, full, strict=True)] or [zeros((0, count))])
@@ -243,15 +243,14 @@ class _Sweep:
                 continue
             if node in self.definitions:
                 owner[self.definitions[node]] = self.definitions[node]
+            elementwise = _is_elementwise(node)
             for k, arg in enumerate(node.args):
-                if arg in self.active and not (_is_elementwise(node) and node.op.partials[k] is None):  # type: ignore[union-attr]
-                    inside = _is_elementwise(node) and self._absorbable(arg, node)
-                    claim = root if inside else arg
-                    owner[arg] = claim if owner.get(arg, claim) is claim else arg
+                if arg not in self.active or (elementwise and node.op.partials[k] is None):  # type: ignore[union-attr]
+                    continue
+                same = elementwise and _is_elementwise(arg) and arg.shape == node.shape
+                claim = root if same and arg not in self.tangents else arg
+                owner[arg] = claim if owner.get(arg, claim) is claim else arg
         return members
-
-    def _absorbable(self, arg: Expr, node: Expr) -> bool:
-        return _is_elementwise(arg) and arg.shape == node.shape and arg not in self.tangents
 
     def run(self) -> dict[Expr, Part]:
         found: dict[Expr, Part] = {}
@@ -376,11 +375,8 @@ def _product(node: Expr, k: int, t: Expr) -> Expr:
 
 def _one_by_one(node: Expr, parts: Tangents, count: int) -> Expr:
     """Any row, one direction after the other."""
-    columns = []
-    for k in range(count):
-        t = push(node, [None if p is None else getitem(p, (Ellipsis, k)) for p in parts])
-        columns.append(zeros(node.shape) if t is None else t)
-    return stack(columns, axis=-1) if columns else zeros((*node.shape, 0))
+    one = [push(node, [None if p is None else getitem(p, (Ellipsis, k)) for p in parts]) for k in range(count)]
+    return stack([zeros(node.shape) if t is None else t for t in one], axis=-1) if one else zeros((*node.shape, 0))
 
 
 _RULES: dict[str, Callable[[Expr, Tangents, int], Expr]] = {

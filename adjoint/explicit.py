@@ -16,9 +16,11 @@ from math import isfinite, nan
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 
 from .assembly import Assembly
 from .backends import Backend
+from .batched import jacobian_batched
 from .derivatives import forward_sweep, reverse_sweep
 from .errors import AdjointError
 from .expr import Constant, Expr, Variable, constant
@@ -37,6 +39,7 @@ __all__ = ["Explicit", "Form", "compiled", "form_of"]
 FEW = 32  # scalars that are added up in the compiled function; more are packed, and tested in Python
 TOTAL_BUDGET = 5_000_000  # entries composed for a sparse map, before the general way is taken; and for large ones,
 ENTRIES = 200  # entries per row and column
+DIRECTIONS = 64  # inputs; measured: up to here all columns of a dense Jacobian at once cost less than its sparse map
 Kernel = Callable[..., tuple[Any, ...]]
 
 
@@ -213,6 +216,18 @@ class Compiled:
         return self._matrix(self.form.outputs, (), symmetric=False)
 
     @cached_property
+    def dense_jacobian(self) -> Kernel | None:
+        """The Jacobian of more outputs than inputs as an array, all directions at once; None where that does not suit."""
+        columns = sum(v.size for v in self.form.leaves)
+        if columns > DIRECTIONS or sum(e.size for e in self.form.outputs) <= columns:
+            return None
+        try:
+            J = jacobian_batched(self.form.outputs, self.form.leaves, self.form.definitions)
+            return self.compile([J, _added([self.check, _total(J)])])
+        except AdjointError:
+            return None
+
+    @cached_property
     def hessian(self) -> tuple[Kernel, Assembly] | None:
         try:
             return self._matrix(self.weighted, (self.weights,), symmetric=True)
@@ -341,7 +356,18 @@ class Explicit:
         if self._functions.scalar:
             kernel = self._functions.gradient
             return _nothing if kernel is None else self._at(kernel)
-        return self._at(self._matrix(self._functions.jacobian))
+        of = self._functions
+        if not self._sparse and of.dense_jacobian is not None:
+            return self._at(of.dense_jacobian)
+        if of.jacobian is not None or of.dense_jacobian is None:
+            return self._at(self._matrix(of.jacobian))
+        full = self._at(of.dense_jacobian)
+
+        def compressed(x: np.ndarray) -> Any:
+            J, check = full(x)
+            return sp.csr_array(J), check
+
+        return compressed
 
     @cached_property
     def hess(self) -> Kernel:

@@ -24,6 +24,7 @@ from .explicit import Explicit, compiled
 from .expr import Variable
 from .nonlinear import Options
 from .plan import Plan
+from .small import Small, small_program
 from .solution import Solution
 from .solve import State, forward, input_values, make_options
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Function", "Shared"]
 
+OFTEN = 3  # solves after which a small program is compiled as a whole
 LONG = 4096  # elements; of longer vectors the last one is remembered by reference
 KEPT = 3  # points remembered: optimizers return to the last accepted one
 FLOAT = np.dtype(float)
@@ -168,6 +170,7 @@ class Function:
             model._shared[key] = shared
         self._shared: Shared = shared
         self._model: Equations = model
+        self._native: Small | Literal[False] | None = None
         self._explicit: Explicit | Literal[False] | None = None  # not looked at yet
         self._value: Callable[[Any], Any] | None = None
         self._jacobian: Callable[[Any], Any] | None = None
@@ -240,10 +243,9 @@ class Function:
         value = self._value
         if value is None:
             value = partial(_value, self._shared, self.of, self.scalar)
-            fast = self._fast()
+            fast = self._fast() or self._small()
             if fast:
-                value = _quick(fast.value, self._shared, self.scalar, value)
-            self._value = value
+                self._value = value = _quick(fast.value, self._shared, self.scalar, value)
         return value(vector)
 
     def jac(self, vector: Any) -> Any:
@@ -251,11 +253,20 @@ class Function:
         jacobian = self._jacobian
         if jacobian is None:
             jacobian = partial(_jacobian, self._shared, self.of, self.scalar, self.sparse)
-            fast = self._fast()
+            fast = self._fast() or self._small()
             if fast:
-                jacobian = _quick(fast.jac, self._shared, False, jacobian)
-            self._jacobian = jacobian
+                self._jacobian = jacobian = _quick(fast.jac, self._shared, False, jacobian)
         return jacobian(vector)
+
+    def _small(self) -> Small | None:
+        """One compiled call for a small program with cycles, once it has been solved a few times (compiling it takes
+        longer than that)."""
+        shared = self._shared
+        if self._native is None and shared.solves >= OFTEN:
+            plain = self._options["method"] == "auto" and shared.options == Options()
+            program = small_program(shared.plan, tuple(self.of), shared.wrt) if plain else None
+            self._native = False if program is None else Small(program, shared, self.of, self.sparse)
+        return self._native or None
 
     def _flat_weights(self, multipliers: Any) -> np.ndarray:
         """The weights of the outputs, flat and checked."""

@@ -8,12 +8,14 @@ general way, which copes with it or names what is wrong.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from math import nan
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 
-from .blocks import Cycle, pack
+from .blocks import Cycle, pack, unpack
 from .equations import Equation
 from .explicit import Form, kink_tests
 from .expr import Expr, Variable, constant
@@ -79,13 +81,10 @@ def _constant_part(map_: SparseMap) -> np.ndarray:
 
 def _totals(plan: Plan, unknowns: Sequence[Variable], of: Sequence[Variable], wrt: Sequence[Variable]) -> Any:
     """The local derivatives of all equations by the unknowns (A) and by the vector (B), and the rows wanted."""
-    place, start = {}, 0
-    for v in unknowns:
-        place[v] = range(start, start + v.size)
-        start += v.size
+    place = _places(unknowns)
     if any(v not in place for v in of):
         return None  # an input among the outputs
-    n, columns = start, sum(v.size for v in wrt)
+    n, columns = sum(v.size for v in unknowns), sum(v.size for v in wrt)
     equations: list[Equation] = [e for b in plan.blocks for e in b.equations]
     map_ = jacobian_map([e.residual for e in equations], [*unknowns, *wrt])
     own = map_.columns[map_.position]
@@ -101,40 +100,33 @@ def _totals(plan: Plan, unknowns: Sequence[Variable], of: Sequence[Variable], wr
 
 
 class Small:
-    """Values and derivatives at a vector, from one call per point; None where the general way has to be gone.
+    """Values and derivatives at a vector, with a check that is not finite where the general way has to be gone.
+
+    One call per point computes both; the last point is remembered, and its solution is where the next search starts.
 
     Parameters
     ----------
     program : SmallProgram
-    plan : Plan
-    of, wrt : outputs and inputs in the vector
-    values : the values of all inputs, those in the vector included
+    shared : the plan, the inputs in the vector (``wrt``), and the values of all inputs (``base``)
+    of : outputs
+    sparse : bool
+        Whether Jacobians are sparse.
     """
 
-    def __init__(
-        self, program: Any, plan: Plan, of: Sequence[Variable], wrt: Sequence[Variable], values: dict[Variable, Any]
-    ) -> None:
-        self.program, self.wrt = program, tuple(wrt)
-        self._known = np.asarray(pack(plan.inputs, values), dtype=float)
-        place, at = {}, 0
-        for v in plan.inputs:
-            place[v] = slice(at, at + v.size)
-            at += v.size
-        self._whole = tuple(plan.inputs) == self.wrt
-        self._at = np.concatenate([np.arange(place[v].start, place[v].stop) for v in wrt])
-        unknowns = [v for b in plan.blocks for v in b.variables]
-        self._start = np.zeros(sum(v.size for v in unknowns))
-        places, at = {}, 0
-        for b in plan.blocks:
-            size = sum(v.size for v in b.variables)
-            if isinstance(b, Cycle):
-                self._start[at : at + size] = b.guess(values)
-            at += size
-        at = 0
-        for v in unknowns:
-            places[v] = range(at, at + v.size)
-            at += v.size
-        self._rows = np.array([i for v in of for i in places[v]])
+    def __init__(self, program: Any, shared: Any, of: Sequence[Variable], sparse: bool) -> None:
+        plan, base = shared.plan, shared.base
+        self.program, self.sparse = program, sparse
+        self._known = np.asarray(pack(plan.inputs, base), dtype=float)
+        place = _places(plan.inputs)
+        self._whole = tuple(plan.inputs) == tuple(shared.wrt)
+        self._at = np.array([i for v in shared.wrt for i in place[v]], dtype=np.intp)
+        unknowns = _places([v for b in plan.blocks for v in b.variables])
+        self._start = np.zeros(sum(len(p) for p in unknowns.values()))
+        for cycle in plan.cycles:
+            start = unpack(cycle.variables, cycle.guess(base), {})
+            for v in cycle.variables:
+                self._start[unknowns[v]] = np.reshape(start[v], -1)
+        self._rows = np.array([i for v in of for i in unknowns[v]], dtype=np.intp)
         self.scalar = len(of) == 1 and not of[0].shape
         self._first = int(self._rows[0])
         self._shape = self._rows.size, self._at.size
@@ -155,25 +147,31 @@ class Small:
             found = self.program.solve(known, self._start)
         if found is None:
             return None
-        recent = self._recent = key, *found
-        return recent
+        self._recent = key, *found
+        return self._recent
 
-    def value(self, x: np.ndarray) -> Any:
-        """A float for a scalar output, else the outputs flattened and concatenated."""
+    def value(self, x: np.ndarray) -> tuple[Any, float]:
+        """A number for a scalar output, else the outputs flattened and concatenated."""
         found = self.at(x)
         if found is None:
-            return None
-        return float(found[1][self._first]) if self.scalar else found[1][self._rows]
+            return None, nan
+        return found[1][self._first if self.scalar else self._rows], 0.0
 
-    def jac(self, x: np.ndarray) -> Any:
+    def jac(self, x: np.ndarray) -> tuple[Any, float]:
         """The gradient of a scalar output, else the Jacobian."""
         found = self.at(x)
         if found is None:
-            return None
-        return found[2].copy() if self.scalar else found[2].reshape(self._shape).copy()
+            return None, nan
+        if self.scalar:
+            return found[2].copy(), 0.0
+        matrix = found[2].reshape(self._shape)
+        return (sp.csr_array(matrix) if self.sparse else matrix.copy()), 0.0
 
-    def _general(self, *_: Any) -> None:
-        return None
 
-    hess: Callable[..., Any] = _general
-    hessp: Callable[..., Any] = _general
+def _places(variables: Sequence[Variable]) -> dict[Variable, range]:
+    """Where each variable is in a packed vector."""
+    out, at = {}, 0
+    for v in variables:
+        out[v] = range(at, at + v.size)
+        at += v.size
+    return out

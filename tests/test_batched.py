@@ -268,8 +268,10 @@ def test_a_budget(x: Variable) -> None:
     jacobian_batched([y], [x], budget=450)
     with pytest.raises(TooDenseError, match="more than 449 elements"):
         jacobian_batched([y], [x], budget=449)
-    with pytest.raises(TooDenseError, match="3 × 3 entries"):
+    with pytest.raises(TooDenseError, match="3 rows and 3 directions: more than 8 elements"):
         jacobian_batched([y], [x], budget=8)
+    with pytest.raises(TooDenseError):  # the unit directions alone
+        jacobian_batched([np.sum(Variable("many", (50_000,)))], [Variable("many", (50_000,))])
     with pytest.raises(TooDenseError):
         forward_batched([y], unit_tangents([x]), 3, budget=100)
 

@@ -23,7 +23,7 @@ from tests.laws.random_arrays import ArrayProgram, array_programs, random_progra
 
 pytest.importorskip("llvmlite", reason="compares the compiled backend with NumPy")
 
-from adjoint.backends.llvm_ import compiled, emit, lowering, target
+from adjoint.backends.llvm_ import compiled, cutting, emit, places, target, uses
 
 NUMPY, LLVM = BACKENDS["numpy"], BACKENDS["llvm"]
 SEEDS = st.integers(0, 10**6)
@@ -149,12 +149,12 @@ def test_jacobian_entries(p: ArrayProgram, seed: int) -> None:
 # -- every way of doing a thing ---------------------------------------------------------------------------------
 
 FORMS: dict[str, list[tuple[Any, str, Any]]] = {
-    "short loops": [(lowering, "LONGEST_BODY", 2)],
-    "products by BLAS": [(lowering, "SMALL_PRODUCT", -1), (lowering, "SMALL_MATRIX", -1)],
-    "products in loops": [(lowering, "SMALL_PRODUCT", 10**9)],
+    "short loops": [(cutting, "LONGEST_BODY", 2)],
+    "products by BLAS": [(uses, "SMALL_PRODUCT", -1), (uses, "SMALL_MATRIX", -1)],
+    "products in loops": [(uses, "SMALL_PRODUCT", 10**9)],
     "sums in blocks": [(emit, "BLOCK", 8)],
-    "innermost loops as written": [(emit, "NARROW", 0)],
-    "innermost loops long": [(emit, "NARROW", 10**9)],
+    "innermost loops as written": [(places, "NARROW", 0)],
+    "innermost loops long": [(places, "NARROW", 10**9)],
     "arrays in place": [(compiled, "COPIED", 0)],
     "arrays copied": [(compiled, "COPIED", 10**9)],
     "threads let run": [(compiled, "RELEASE", 0)],

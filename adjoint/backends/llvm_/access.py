@@ -16,7 +16,7 @@ from numpy.lib.stride_tricks import as_strided
 
 from ...primitive import Primitive
 
-__all__ = ["Access", "View", "contiguous", "listed", "refined", "strided"]
+__all__ = ["Access", "View", "contiguous", "listed", "refined", "split", "strided"]
 
 _CELL = np.zeros(1, dtype=np.int8)  # views of one byte stand for arrays of any size: strides in bytes are elements
 _START = _CELL.__array_interface__["data"][0]
@@ -164,7 +164,7 @@ def refined(accesses: Sequence[Access], size: int) -> tuple[tuple[int, ...], lis
             cuts = set(merged)
     marks = sorted(cuts, reverse=True)
     dims = tuple(big // small for big, small in zip(marks, marks[1:], strict=False))
-    return dims, [_split(a, dims) if ok else None for a, ok in zip(accesses, fits, strict=True)]
+    return dims, [split(a, dims) if ok else None for a, ok in zip(accesses, fits, strict=True)]
 
 
 def _cuts(dims: Sequence[int]) -> set[int]:
@@ -175,7 +175,7 @@ def _cuts(dims: Sequence[int]) -> set[int]:
     return out
 
 
-def _split(access: Access, dims: tuple[int, ...]) -> tuple[int, ...]:
+def split(access: Access, dims: tuple[int, ...]) -> tuple[int, ...]:
     """The strides of an access in a finer nest."""
     own = list(zip(access.dims, access.strides, strict=True)) if access.positions is None else [(access.size, 1)]
     out: list[int] = []

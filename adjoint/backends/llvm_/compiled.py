@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 
 from ...errors import ShapeError
-from .emit import FIXED, Pools, kernel_text
-from .lowering import Buffer, Call, Lowered
+from .emit import kernel_text
+from .places import FIXED, Pools
+from .records import Buffer, Call, Lowered
 from .target import NAME, compile_module, function, module_header, vector_symbols, vector_width
 
 __all__ = ["CompiledFunction"]
@@ -131,7 +132,7 @@ class CompiledFunction:
         self.records: list[np.ndarray] = []
         self._parameters = np.array([p for part in parameters for p in part] or [0], dtype=np.int64)
         if not native:
-            return groups
+            return [(kind, item, 0) for kind, item in groups]
         loops = [k for kernels in native for k in kernels if k.size > 64]
         operations = sum(len(k.elements) for k in self.lowered.kernels)
         module = compile_module(self.text, 2 if loops or STRAIGHT[0] <= operations <= STRAIGHT[1] else 0)

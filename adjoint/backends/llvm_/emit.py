@@ -7,85 +7,20 @@ element's value does not depend on where it stands.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from .access import Access, _split, contiguous, refined
+from .access import Access, contiguous, refined
 from .body import Body, literal
+from .cutting import ARITHMETIC, SHORT
 from .kernels import KERNELS
-from .lowering import ARITHMETIC, SHORT, Buffer, Element, Kernel, Load, Sink
+from .places import Place, Pools, are_distinct, loop_order
+from .records import Buffer, Element, Kernel, Load, Sink
 
-__all__ = ["Pools", "kernel_text"]
+__all__ = ["kernel_text"]
 
-FIXED = 3  # slots of the table of addresses before inputs: work, constants, positions
 BLOCK = 4096  # steps whose sum is formed apart: the error of long sums grows with their number
-NARROW = 8  # steps; a shorter innermost loop gives its place to a longer one
-
-
-class Pools:
-    """Constants and tables of positions of a function, each in one array; and the slots of its buffers."""
-
-    def __init__(self, inputs: int, outputs: int) -> None:
-        self.inputs, self.outputs = inputs, outputs
-        self.constants: list[np.ndarray] = []
-        self.positions: list[np.ndarray] = []
-        self.sizes = [0, 0]
-        self._known: dict[Any, int] = {}
-
-    def slot(self, buffer: Buffer) -> int:
-        """The slot that holds the address of a buffer's array."""
-        if buffer.place == "work":
-            return 0
-        if buffer.place == "constant":
-            return 1
-        first = {"input": FIXED, "output": FIXED + self.inputs, "array": FIXED + self.inputs + self.outputs}
-        return first[buffer.place] + buffer.index
-
-    def offset(self, buffer: Buffer) -> int:
-        """Where the buffer starts in that array."""
-        if buffer.place != "constant":
-            return buffer.offset
-        return self._add(0, self.constants, buffer.clear)
-
-    def table(self, positions: np.ndarray) -> int:
-        """Where a table of positions starts."""
-        return self._add(1, self.positions, positions.astype(np.int32))
-
-    def _add(self, kind: int, into: list[np.ndarray], data: np.ndarray) -> int:
-        key = kind, data.tobytes()
-        if key not in self._known:
-            self._known[key] = self.sizes[kind]
-            into.append(data)
-            self.sizes[kind] += data.size
-        return self._known[key]
-
-
-class _Place:
-    """One access of a kernel: its array, and its strides in the loop nest."""
-
-    def __init__(self, pools: Pools, buffer: Buffer, access: Access, strides: tuple[int, ...] | None, nest: Any) -> None:
-        dims, order = nest
-        self.slot, self.start = pools.slot(buffer), pools.offset(buffer)
-        self.table: int | None = None
-        self.positions: np.ndarray | None = None
-        if access.positions is not None or strides is None:
-            table = access.table().reshape(dims).transpose(order).reshape(-1)
-            self.positions, self.table = table, pools.table(table)
-            strides = _split(contiguous(access.size), tuple(dims[i] for i in order))
-        else:
-            self.start += access.offset
-            strides = tuple(strides[i] for i in order)
-        self.strides = strides
-
-    @property
-    def inner(self) -> int:
-        return self.strides[-1] if self.strides else 0
-
-    @property
-    def outer(self) -> tuple[int, ...]:
-        return self.strides[:-1]
 
 
 class _KernelText:
@@ -100,17 +35,17 @@ class _KernelText:
         accesses: list[tuple[Buffer, Access]] = [(a.buffer, a.access) for a in operands]
         accesses += [(s.buffer, s.access) for s in self.sinks]
         dims, strides = refined([a for _, a in accesses], kernel.size)
-        order = _loop_order(dims)
+        order = loop_order(dims)
         self.dims = tuple(dims[i] for i in order)
-        places: dict[Any, _Place] = {}
+        places: dict[Any, Place] = {}
         found = []
         for (buffer, access), own in zip(accesses, strides, strict=True):
             key = id(buffer), id(access.positions), access.offset, access.dims, access.strides
             if key not in places:
-                places[key] = _Place(pools, buffer, access, own, (dims, order))
+                places[key] = Place(pools, buffer, access, own, (dims, order))
             found.append(places[key])
         self.places = list(dict.fromkeys(found))
-        self.place_of: dict[int, _Place] = {id(a): p for a, p in zip(operands, found, strict=False)}
+        self.place_of: dict[int, Place] = {id(a): p for a, p in zip(operands, found, strict=False)}
         self.sink_places = found[len(operands) :]
         n = self.dims[-1] if self.dims else 1
         self.width = 1
@@ -179,13 +114,13 @@ class _KernelText:
         p = self.sink_places[k]
         if p.table is None or self.sinks[k].kind == "store" or self.width == 1:
             return True
-        return _distinct(p.positions, self.dims[-1], self.width)  # type: ignore[arg-type]
+        return are_distinct(p.positions, self.dims[-1], self.width)  # type: ignore[arg-type]
 
     def _read_parameters(self) -> None:
         """Names of the parameters."""
         self.constants: dict[str, str] = {}
-        self.starts: dict[_Place, str] = {p: str(p.start) for p in self.places}
-        self.tables: dict[_Place, str] = {p: str(p.table) for p in self.places}
+        self.starts: dict[Place, str] = {p: str(p.start) for p in self.places}
+        self.tables: dict[Place, str] = {p: str(p.table) for p in self.places}
         if self.kernel.size == 1:
             return
         names = []
@@ -205,7 +140,10 @@ class _KernelText:
         self.pointers: dict[int, str] = {}
         self.emit("entry:")
         self._read_parameters()
-        for slot in sorted({p.slot for p in self.places} | ({2} if any(p.table is not None for p in self.places) else set())):
+        slots = {p.slot for p in self.places}
+        if any(p.table is not None for p in self.places):
+            slots.add(2)
+        for slot in sorted(slots):
             at = self.fresh(f"getelementptr ptr, ptr %t, i64 {slot}")
             self.pointers[slot] = self.fresh(f"load ptr, ptr {at}, align 8")
         outer = self.dims[:-1]
@@ -232,9 +170,9 @@ class _KernelText:
 
     def _bases(self) -> None:
         """Addresses at the start of the innermost loop, and the numbers that it does not change."""
-        self.base: dict[_Place, str] = {}
-        self.index_base: dict[_Place, str] = {}
-        self.held: dict[_Place, str] = {}
+        self.base: dict[Place, str] = {}
+        self.index_base: dict[Place, str] = {}
+        self.held: dict[Place, str] = {}
         self.reads = {id(p) for p in self.place_of.values()}
         for p in self.places:
             at = self.starts[p] if p.table is None else self.tables[p]
@@ -369,7 +307,7 @@ class _KernelText:
                 self._store(self.sink_places[k], value)
             elif self._is_held(k):
                 if mask is not None:
-                    value = body.op(f"select {body.mask} {mask}, {body.type} {value}, {body.type} {self._number(_neutral(sink))}")
+                    value = self._where_active(value, sink)
                 self.totals[k] = self.fresh(self._combine(sink, body.type, self.totals[k], value))
             else:
                 self._grow(k, sink, value)
@@ -395,7 +333,7 @@ class _KernelText:
         known = self.constants.get(literal(operand))
         return self.body.number(operand) if known is None else known
 
-    def _load(self, p: _Place) -> str:
+    def _load(self, p: Place) -> str:
         body = self.body
         if p in self.held:
             return self.held[p]
@@ -405,20 +343,20 @@ class _KernelText:
             at = body.op(f"getelementptr double, ptr {self.base[p]}, i64 {self.i}")
             if self.mask is None:
                 return body.op(f"load {body.type}, ptr {at}, align 8")
-            return self._masked_load("double", at)
+            return self._masked_load("double", at, body.op)
         return self._gather(self._addresses(p), body.op)
 
-    def _masked_load(self, kind: str, at: str) -> str:
+    def _masked_load(self, kind: str, at: str, emit: Any) -> str:
         bits = "f64" if kind == "double" else "i32"
         vector = f"<{self.width} x {kind}>"
         name = f"llvm.masked.load.v{self.width}{bits}.p0"
         size = 8 if kind == "double" else 4
         self.declarations.add(f"declare {vector} @{name}(ptr, i32, {self.body.mask}, {vector})")
-        return self.body.op(
+        return emit(
             f"call {vector} @{name}(ptr {at}, i32 {size}, {self.body.mask} {self.mask}, {vector} zeroinitializer)"
         )
 
-    def _element(self, p: _Place) -> str:
+    def _element(self, p: Place) -> str:
         """The address of one element."""
         body = self.body
         if p.table is not None:
@@ -431,13 +369,17 @@ class _KernelText:
         at = self.i if p.inner == 1 else body.op(f"mul i64 {self.i}, {p.inner}")
         return body.op(f"getelementptr double, ptr {self.base[p]}, i64 {at}")
 
-    def _indices(self, p: _Place) -> str:
+    def _indices(self, p: Place) -> str:
         """Positions of the elements of one step, beside the base."""
         body = self.body
         if p.table is not None:
             at = body.op(f"getelementptr i32, ptr {self.index_base[p]}, i64 {self.i}")
             vector = f"<{self.width} x i32>"
-            index = body.op(f"load {vector}, ptr {at}, align 4") if self.mask is None else self._masked_load("i32", at)
+            index = (
+                body.op(f"load {vector}, ptr {at}, align 4")
+                if self.mask is None
+                else self._masked_load("i32", at, body.op)
+            )
             return body.op(f"zext {vector} {index} to {body.integer}")
         steps = "<" + ", ".join(f"i64 {k * p.inner}" for k in range(self.width)) + ">"
         start = body.op(f"mul i64 {self.i}, {p.inner}")
@@ -446,7 +388,7 @@ class _KernelText:
         all_ = body.op(f"shufflevector {same}")
         return body.op(f"add {body.integer} {all_}, {steps}")
 
-    def _addresses(self, p: _Place) -> str:
+    def _addresses(self, p: Place) -> str:
         return self.body.op(f"getelementptr double, ptr {self.base[p]}, {self.body.integer} {self._indices(p)}")
 
     def _active(self) -> str:
@@ -469,7 +411,7 @@ class _KernelText:
             f"call void @{name}({body.type} {value}, <{self.width} x ptr> {at}, i32 8, {body.mask} {self._active()})"
         )
 
-    def _store(self, p: _Place, value: str) -> None:
+    def _store(self, p: Place, value: str) -> None:
         body = self.body
         if self.width == 1:
             self.emit(f"store double {value}, ptr {self._element(p)}, align 8")
@@ -498,7 +440,11 @@ class _KernelText:
             self.emit(f"store double {new}, ptr {at}, align 8")
         elif p.table is None and p.inner == 1:
             at = body.op(f"getelementptr double, ptr {self.base[p]}, i64 {self.i}")
-            load = self._masked_fresh(at) if self.mask else self.fresh(f"load {body.type}, ptr {at}, align 8")
+            load = (
+                self._masked_load("double", at, self.fresh)
+                if self.mask
+                else self.fresh(f"load {body.type}, ptr {at}, align 8")
+            )
             self._store_vector(at, self.fresh(self._combine(sink, body.type, load, value)))
         elif p.table is None or self._distinct(k):
             at = self._addresses(p)
@@ -507,20 +453,17 @@ class _KernelText:
         else:
             self._grow_one_by_one(p, sink, value)
 
-    def _masked_fresh(self, at: str) -> str:
+    def _where_active(self, value: str, sink: Sink) -> str:
+        """A value under the mask; elsewhere what changes nothing."""
         body = self.body
-        name = f"llvm.masked.load.v{self.width}f64.p0"
-        self.declarations.add(f"declare {body.type} @{name}(ptr, i32, {body.mask}, {body.type})")
-        return self.fresh(
-            f"call {body.type} @{name}(ptr {at}, i32 8, {body.mask} {self.mask}, {body.type} zeroinitializer)"
-        )
+        nothing = self._number(_neutral(sink))
+        return body.op(f"select {body.mask} {self.mask}, {body.type} {value}, {body.type} {nothing}")
 
-    def _grow_one_by_one(self, p: _Place, sink: Sink, value: str) -> None:
+    def _grow_one_by_one(self, p: Place, sink: Sink, value: str) -> None:
         body = self.body
         indices = self._indices(p)
         if self.masked:  # what is not there does nothing to the first element
-            nothing = self._number(_neutral(sink))
-            value = body.op(f"select {body.mask} {self.mask}, {body.type} {value}, {body.type} {nothing}")
+            value = self._where_active(value, sink)
         for j in range(self.rest if self.mask and not self.masked else self.width):
             index = body.op(f"extractelement {body.integer} {indices}, i64 {j}")
             part = body.op(f"extractelement {body.type} {value}, i64 {j}")
@@ -536,29 +479,6 @@ def _vector(kind: str, width: int) -> str:
 
 def _neutral(sink: Sink) -> float:
     return {"add": 0.0, "maximum": -np.inf, "minimum": np.inf}[sink.kind]
-
-
-def _loop_order(dims: Sequence[int]) -> list[int]:
-    """The dimensions with the innermost last: the last one, unless it is short and another is long."""
-    order = list(range(len(dims)))
-    if len(dims) > 1 and dims[-1] < NARROW:
-        longest = int(np.argmax(dims))
-        if dims[longest] >= 2 * dims[-1]:
-            order.remove(longest)
-            order.append(longest)
-    return order
-
-
-def _distinct(positions: np.ndarray, length: int, width: int) -> bool:
-    """Whether no vector of steps holds a position twice."""
-    rows = positions.reshape(-1, length)
-    full = length // width * width
-    for part, count in ((rows[:, :full].reshape(-1, width), width), (rows[:, full:], length - full)):
-        if count > 1 and part.size:
-            ordered = np.sort(part, axis=1)
-            if (ordered[:, 1:] == ordered[:, :-1]).any():
-                return False
-    return True
 
 
 def kernel_text(

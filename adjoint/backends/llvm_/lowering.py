@@ -11,101 +11,20 @@ kernel (factorizations, large matrix products, black boxes) are calls between th
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from ...expr import Constant, Expr, constant
 from .access import Access, View, contiguous, listed, strided
+from .cutting import cut_long
 from .kernels import KERNELS
+from .memory import clearing, place_work
+from .records import Buffer, Call, Element, Kernel, Load, Lowered, Sink
+from .uses import count_uses, find_joins, find_sums, is_sink
 
-__all__ = ["ARITHMETIC", "SHORT", "Buffer", "Call", "Element", "Kernel", "Load", "Lowered", "Sink", "lower"]
-
-LONGEST_BODY = 400  # cost of the operations of one loop; beyond, registers run out, and LLVM takes more than linear time
-FUNCTION_COST = 20  # of a function such as exp, beside 1 of an arithmetic operation
-PIECES = 40, 20, 10  # operations; repetitions are not cut into shorter pieces, if they are not shorter themselves
-SHORT = 256  # steps; loops of no more call functions such as exp instead of holding their code: they compile quickly
-SMALL_PRODUCT = 65536  # multiplications of matrix products as loops; beyond, BLAS is faster
-SMALL_MATRIX = 1024  # multiplications per matrix, of a batch
-
-
-@dataclass(slots=True, eq=False)
-class Buffer:
-    """An array in memory. ``place``: work, output, input, constant or array (made by a call)."""
-
-    size: int
-    place: str
-    index: int = 0
-    offset: int = 0
-    clear: Any = None  # what it holds before sinks add to it; the values of a constant
-    first: int = 0  # stages between which it is needed
-    last: int = 0
-    gaps: list[tuple[int, int]] | None = None  # where it is cleared; None: everywhere
-
-
-@dataclass(slots=True, eq=False)
-class Load:
-    """An operand read from memory."""
-
-    buffer: Buffer
-    access: Access
-
-
-@dataclass(slots=True, eq=False)
-class Element:
-    """An elementwise operation in a loop: of operands that are elements, loads or numbers."""
-
-    name: str
-    size: int
-    args: list[Any]
-    stage: int
-    buffer: Buffer | None = None
-    order: int = 0
-
-
-@dataclass(slots=True, eq=False)
-class Sink:
-    """What a loop does with a value: ``store``, ``add``, ``maximum`` or ``minimum`` into a buffer."""
-
-    kind: str
-    value: Any
-    buffer: Buffer
-    access: Access
-    stage: int
-
-
-@dataclass(slots=True, eq=False)
-class Call:
-    """An operation that NumPy executes, its arguments as arrays."""
-
-    node: Expr
-    args: list[Any]  # (buffer, base shape, operations looked through) or a constant array
-    buffer: Buffer
-    stage: int
-
-
-@dataclass(slots=True, eq=False)
-class Kernel:
-    """A loop over ``size`` steps."""
-
-    stage: int
-    size: int
-    elements: list[Element] = field(default_factory=list)
-    sinks: list[Sink] = field(default_factory=list)
-
-
-@dataclass(slots=True, eq=False)
-class Lowered:
-    """A program in stages: each has clears, kernels and calls."""
-
-    kernels: list[Kernel]
-    calls: list[Call]
-    outputs: list[Buffer]
-    inputs: list[Buffer]
-    work: int  # doubles of work memory
-    stages: int
+__all__ = ["lower"]
 
 
 def lower(
@@ -130,7 +49,6 @@ class _Lowering:
         self.buffers: list[Buffer] = []
         self.inputs = self._inputs(inputs)
         self.count = 0
-        self.uses: dict[Expr, int] = {}
         self.views: dict[Any, Any] = {}
 
     def _inputs(self, inputs: Any) -> list[Buffer]:
@@ -156,32 +74,27 @@ class _Lowering:
                 return node
 
     def run(self) -> Lowered:
-        self._count_uses()
-        self._find_sums()
-        self._find_joins()
+        self.uses = count_uses(self.order, self.outputs, self.core)
+        self.sums, self.absorbed = find_sums(self.order, self.core, self.uses)
+        self.permuted, self.dissolved = find_joins(self.order, self.outputs, self.core, self.uses)
         targets = self._targets()
         for node in self.order:
             if self.core(node) is node and node.op is not None:
                 self._lower(node, targets.get(node))
         results = self._results(targets)
-        self._split_long()
-        work = self._place_work()
-        stages = 1 + max([k.stage for k in self._listed] + [c.stage for c in self.calls], default=0)
-        kernels = [k for b in self.clears for k in _clearing(b)] + self._listed
+        listed_ = cut_long(self.kernels.values(), self._reload)
+        work, placed = place_work(listed_, self.calls)
+        stages = 1 + max([k.stage for k in listed_] + [c.stage for c in self.calls], default=0)
+        kernels = [k for b in self._cleared(placed) for k in clearing(b)] + listed_
         return Lowered(sorted(kernels, key=lambda k: k.stage), self.calls, results, self.inputs, work, stages)
 
-    def _count_uses(self) -> None:
-        uses = self.uses
-        for node in self.order:
-            if self.core(node) is not node:
-                continue
-            for a in node.args:
-                c = self.core(a)
-                uses[c] = uses.get(c, 0) + 1
-        for out in self.outputs:
-            for e in out if isinstance(out, tuple) else (out,):
-                c = self.core(e)
-                uses[c] = uses.get(c, 0) + 1
+    def _cleared(self, placed: Collection[Buffer]) -> list[Buffer]:
+        """The buffers that are set before sinks add to them; of outputs, with the first stage that adds."""
+        found = [b for b in self.clears if b.size and (b.place != "work" or b in placed)]
+        for b in found:
+            if b.place != "work":
+                b.first = min((s.stage for s in self.by_buffer.get(b, ())), default=0)
+        return found
 
     def _targets(self) -> dict[Expr, Buffer]:
         """Output buffers that results are written to at once: of the first output each node is."""
@@ -230,7 +143,7 @@ class _Lowering:
             if target is not None:
                 self.ready[target] = element.stage + 1
             self.made[node] = element
-        elif op.name in _SINKS and (op.name != "matmul" or _is_small_product(node)):
+        elif is_sink(node):
             buffer = self._new_sum(node, target)
             self._into(node, buffer)
             self._settle(buffer)
@@ -393,33 +306,6 @@ class _Lowering:
             at += part.size
         return out
 
-    def _find_joins(self) -> None:
-        """Joins (of vectors) that only scatters and permuted outputs read: their parts go there directly."""
-        readers: dict[Expr, int] = {}
-        self.permuted: dict[Expr, np.ndarray] = {}
-        for node in self.order:
-            if node.op is not None and node.op.name == "scatter_add" and self.core(node) is node:
-                c = self.core(node.args[0])
-                readers[c] = readers.get(c, 0) + 1
-        for out in self.outputs:
-            for e in out if isinstance(out, tuple) else (out,):
-                c = self.core(e)
-                if c.op is None or c.op.name != "take" or self.uses[c] != 1:
-                    continue
-                base, positions = self.core(c.args[0]), c.params[0].array.reshape(-1)
-                if base.size == positions.size and base.op is not None and base.op.name == "concatenate":
-                    inverse = np.full(base.size, -1)
-                    inverse[positions] = np.arange(base.size)
-                    if (inverse >= 0).all():
-                        self.permuted[c] = inverse
-                        readers[base] = readers.get(base, 0) + 1
-        self.dissolved = {
-            c
-            for c, count in readers.items()
-            if c.op is not None and c.op.name == "concatenate" and c.params[0] == 0 and count == self.uses[c]
-        }
-        self.permuted = {c: p for c, p in self.permuted.items() if self.core(c.args[0]) in self.dissolved}
-
     def _add_sparse(self, node: Expr, buffer: Buffer, sign: int) -> None:
         """Σ data[e]·x[col[e]] into row[e], over the nonzeros."""
         matrix, x = node.params[0].array.tocoo(), node.args[0]
@@ -462,20 +348,6 @@ class _Lowering:
         if isinstance(base, Constant) and base.size == 1:
             return float(np.reshape(base.value, -1)[0])
         return self._read(self._memory(base), access)
-
-    def _find_sums(self) -> None:
-        """Sums (a + b, a − b) that hold a sink: all their terms go to the buffer of the outermost sum."""
-        self.sums: set[Expr] = set()
-        self.absorbed: set[Expr] = set()
-        for node in self.order:
-            if self.core(node) is not node or node.op is None:
-                continue
-            args = [self.core(a) for a in node.args]
-            if node.op.name in ("add", "subtract") and all(a.size == node.size for a in node.args):
-                inside = [a for a in args if self.uses[a] == 1 and (a in self.sums or _is_sink(a))]
-                if inside and args[0] is not args[1]:
-                    self.sums.add(node)
-                    self.absorbed.update(inside)
 
     def _accumulate(self, node: Expr, target: Buffer | None) -> None:
         """One buffer that all terms of a sum are added to."""
@@ -581,192 +453,13 @@ class _Lowering:
         self.made[node] = buffer
         self.calls.append(Call(node, args, buffer, stage))
 
-    # -- the end: long bodies in pieces, and work memory
-    def _split_long(self) -> None:
-        """Long loops in pieces: first what does not depend on each other (equal pieces share their code), then by length."""
-        self._listed: list[Kernel] = []
-        for kernel in self.kernels.values():
-            if sum(map(_cost, kernel.elements)) <= LONGEST_BODY:
-                self._listed.append(kernel)
-            elif kernel.size == 1:
-                self._listed += self._pieces(kernel)
-            else:
-                for part in _components(kernel):
-                    self._listed += self._pieces(part)
-
-    def _pieces(self, kernel: Kernel) -> list[Kernel]:
-        """A kernel cut where its operations cost too much; what crosses a cut goes through memory."""
-        starts = cuts(kernel.elements) if kernel.size > 1 else None
-        parts = [Kernel(kernel.stage, kernel.size)]
-        where: dict[Element, Kernel] = {}
-        total = 0
-        for k, e in enumerate(kernel.elements):
-            total += _cost(e)
-            if parts[-1].elements and (total > LONGEST_BODY or (starts is not None and k in starts)):
-                parts.append(Kernel(kernel.stage, kernel.size))
-                total = _cost(e)
-            parts[-1].elements.append(e)
-            where[e] = parts[-1]
-        for sink in kernel.sinks:
-            (where[sink.value] if isinstance(sink.value, Element) else parts[-1]).sinks.append(sink)
-        if len(parts) > 1:
-            for part in parts:
-                for e in part.elements:
-                    for i, a in enumerate(e.args):
-                        if isinstance(a, Element) and where[a] is not part:
-                            e.args[i] = self._reload(a)
-        return parts
-
-    def _place_work(self) -> int:
-        """Offsets of the work buffers: memory is used again after the last stage that reads it."""
-        span: dict[Buffer, list[int]] = {}
-
-        def touch(buffer: Buffer, stage: int) -> None:
-            if buffer.place == "work" and buffer.size:
-                known = span.setdefault(buffer, [stage, stage])
-                known[0], known[1] = min(known[0], stage), max(known[1], stage)
-
-        for kernel in self._listed:
-            for e in kernel.elements:
-                for a in e.args:
-                    if isinstance(a, Load):
-                        touch(a.buffer, kernel.stage)
-                if e.buffer is not None:
-                    touch(e.buffer, kernel.stage)
-            for s in kernel.sinks:
-                touch(s.buffer, kernel.stage)
-                if isinstance(s.value, Load):
-                    touch(s.value.buffer, kernel.stage)
-        for call in self.calls:
-            for a in call.args:
-                if isinstance(a, tuple):
-                    touch(a[0], call.stage)
-        for b, (first, last) in span.items():
-            b.first, b.last = first, last
-        self.clears = [b for b in self.clears if b.size and (b.place != "work" or b in span)]
-        for b in self.clears:
-            if b.place != "work":
-                b.first = min((s.stage for s in self.by_buffer.get(b, ())), default=0)
-        return _assign(sorted(span, key=lambda b: b.first))
-
-
-def _assign(buffers: Sequence[Buffer]) -> int:
-    """First fit among the freed places of the same size; the total size."""
-    free: dict[int, list[int]] = {}
-    active: list[Buffer] = []
-    total = 0
-    stage = -1
-    for b in buffers:
-        if b.first != stage:
-            stage = b.first
-            for old in [a for a in active if a.last < stage]:
-                active.remove(old)
-                free.setdefault(old.size, []).append(old.offset)
-        places = free.get(b.size)
-        if places:
-            b.offset = places.pop()
-        else:
-            b.offset = total
-            total += (b.size + 7) // 8 * 8 if b.size > 1 else 1
-        active.append(b)
-    return total
-
-
-ARITHMETIC = frozenset(
-    "add subtract multiply divide negative square reciprocal sqrt absolute maximum minimum where relu sign "
-    "heaviside floor ceil rint trunc stop_gradient == != < <= > >=".split()
-)
-
-
-def _cost(e: Element) -> int:
-    return 1 if e.name in ARITHMETIC or e.size <= SHORT else FUNCTION_COST
-
-
-def cuts(elements: Sequence[Element]) -> set[int]:
-    """Where to cut a long loop so that the pieces of a repetition are equal, and share their code.
-
-    A loop in the user's program leaves operations that come again and again, each with its operands as far back as the
-    time before. Cuts are made before those of them that come seldom enough: they fall on the same place of each
-    repetition, also after an irregular one.
-    """
-    codes = _codes(elements)
-    counts = np.bincount(codes)[codes]
-    for length in PIECES:
-        anchors = np.flatnonzero((counts >= 3) & (counts * length <= codes.size))
-        if anchors.size * 3 * length >= codes.size:
-            break
-    found: set[int] = set()
-    last = 0
-    for k in anchors.tolist():
-        if k - last >= length:
-            found.add(k)
-            last = k
-    return found
-
-
-def _codes(elements: Sequence[Element]) -> np.ndarray:
-    """A number for each operation: equal for the same operation on operands as far back (or far)."""
-    place = {e: k for k, e in enumerate(elements)}
-    known: dict[Any, int] = {}
-    out = np.empty(len(elements), dtype=np.int64)
-    for k, e in enumerate(elements):
-        args = tuple(min(k - place[a], LONGEST_BODY // 4) if isinstance(a, Element) else type(a) for a in e.args)
-        out[k] = known.setdefault((e.name, args), len(known))
-    return out
-
-
-def _components(kernel: Kernel) -> list[Kernel]:
-    """The parts of a kernel of which no operation reads another part's."""
-    leader: dict[Element, Element] = {}
-
-    def find(e: Element) -> Element:
-        root = e
-        while leader[root] is not root:
-            root = leader[root]
-        while leader[e] is not root:
-            leader[e], e = root, leader[e]
-        return root
-
-    for e in kernel.elements:
-        leader[e] = e
-        for a in e.args:
-            if isinstance(a, Element):
-                leader[find(a)] = e
-    parts: dict[Any, Kernel] = {}
-    for e in kernel.elements:
-        parts.setdefault(find(e), Kernel(kernel.stage, kernel.size)).elements.append(e)
-    for sink in kernel.sinks:
-        key = find(sink.value) if isinstance(sink.value, Element) else sink
-        parts.setdefault(key, Kernel(kernel.stage, kernel.size)).sinks.append(sink)
-    return list(parts.values())
-
-
-def _clearing(buffer: Buffer) -> list[Kernel]:
-    """What a buffer holds before sinks add to it."""
-    out = []
-    for start, stop in [(0, buffer.size)] if buffer.gaps is None else buffer.gaps:
-        sink = Sink("store", buffer.clear, buffer, contiguous(stop - start, start), buffer.first)
-        out.append(Kernel(buffer.first, stop - start, [], [sink]))
-    return out
-
 
 def _is_run(access: Access) -> bool:
     """Whether it is elements one after the other."""
     return access.positions is None and (access.strides == (1,) or access.size == 1)
 
 
-def _is_sink(c: Expr) -> bool:
-    return c.op is not None and c.op.name in _SINKS and (c.op.name != "matmul" or _is_small_product(c))
-
-
 _SIGNS = {"add": (1, 1), "subtract": (1, -1)}
-
-
-def _is_small_product(node: Expr) -> bool:
-    a, b = node.args
-    per_matrix = a.shape[-2] * a.shape[-1] * b.shape[-1]
-    total = per_matrix * math.prod(a.shape[:-2])
-    return total <= SMALL_PRODUCT or (total > per_matrix and per_matrix <= SMALL_MATRIX)
 
 
 def _row(name: str) -> Any:

@@ -14,9 +14,9 @@ import numpy as np
 from ...expr import Expr, Variable
 from ...walk import topological
 from .compiled import CompiledFunction, driver_address
-from .emit import FIXED
 from .lowering import lower
 from .native import BLOCK, KINDS, PROGRAM, TOTALS, runtime
+from .places import FIXED
 
 __all__ = ["SmallProgram", "Step", "Totals"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from .lowering import Kernel, Lowered
+from .records import Kernel, Lowered
 
 __all__ = ["summary"]
 
