@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from . import primitives as primitives  # fills the tables of NumPy's functions
 from .analysis import BlockInfo
+from .backends.llvm_.disk_cache import cache_folder, clear_cache
 from .check import DerivativeCheck, Report
 from .equations import Equation, Included
 from .errors import (
@@ -34,6 +35,7 @@ from .errors import (
     StructureError,
     UnsupportedError,
 )
+from .explain import explain
 from .expr import Comparison, Expr, Variable
 from .function import Function
 from .lagrangian import Lagrangian
@@ -84,8 +86,11 @@ __all__ = [
     "UnsupportedError",
     "Variable",
     "array",
+    "cache_folder",
+    "clear_cache",
     "erf",
     "erfc",
+    "explain",
     "expit",
     "gamma",
     "gammaln",

@@ -23,7 +23,8 @@ __all__ = ["Row", "as_dict", "compare", "environment", "format_table", "timeit"]
 # Whose versions are shown, where installed.
 PACKAGES = (
     *("adjoint", "numpy", "scipy", "networkx", "llvmlite", "nbklu", "feral-solver", "pypardiso", "unopy"),
-    *("autograd", "casadi", "cyipopt", "jax", "jaxlib", "openmdao", "pandapower", "pypower", "scikit-learn"),
+    *("autograd", "casadi", "cyipopt", "jax", "jaxlib", "numba", "openmdao", "pandapower", "pypower"),
+    *("scikit-learn", "torch"),
 )
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 

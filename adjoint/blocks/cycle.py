@@ -136,6 +136,7 @@ class Cycle:
         def packed(u: np.ndarray, *params: Any) -> tuple[Any, ...]:
             return function(u, *[params[k] for k in arrays], np.array([params[k] for k in scalars]))
 
+        packed.summary = getattr(function, "summary", None)  # type: ignore[attr-defined]
         return packed
 
     def residual(self, complex_values: bool = False) -> Callable[..., Any]:
@@ -153,6 +154,10 @@ class Cycle:
     def fused(self) -> Callable[..., Any]:
         """(g, entries of ∂g/∂u) in one call."""
         return self._compile("fused", lambda: [self._outputs, flat_values(self.jacobian)])
+
+    def function(self) -> Callable[..., Any]:
+        """The compiled function that the cycle is solved by: :meth:`fused`."""
+        return self.fused()
 
     @property
     def solver(self) -> Any:

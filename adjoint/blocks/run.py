@@ -63,6 +63,10 @@ class Run:
     def _plain(self) -> Substitution:
         return Substitution(self.definitions, self.backend)
 
+    def function(self) -> Callable[..., Any]:
+        """The compiled function of the values: on vectors, where the equations were found to be of few patterns."""
+        return (self._plain if self._batched is None else self._batched[1]).function()
+
     def evaluate(self, values: Values, complex_values: bool = False) -> None:
         """Write the variables of the run into ``values``."""
         if self._batched is None:
@@ -131,14 +135,19 @@ class Substitution:
         self._value: dict[bool, Callable[..., Any]] = {}
         self._totals: dict[Any, Any] = {}
 
-    def evaluate(self, values: Values, complex_values: bool = False) -> Values:
-        """The values of the variables."""
+    def function(self, complex_values: bool = False) -> Callable[..., Any]:
+        """The values of the variables as a function of the params."""
         function = self._value.get(complex_values)
         if function is None:
             function = self._value[complex_values] = self.backend.compile(
                 self.params, list(self.definitions.values()), self.definitions, complex_values
             )
-        return dict(zip(self.variables, function(*[values[v] for v in self.params]), strict=True))
+        return function
+
+    def evaluate(self, values: Values, complex_values: bool = False) -> Values:
+        """The values of the variables."""
+        results = self.function(complex_values)(*[values[v] for v in self.params])
+        return dict(zip(self.variables, results, strict=True))
 
     def push(self, values: Values, tangents: Values) -> None:
         inside = {v: tangents[v] for v in self.params if v in tangents}

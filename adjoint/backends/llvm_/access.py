@@ -18,6 +18,7 @@ from ...primitive import Primitive
 
 __all__ = ["Access", "View", "contiguous", "listed", "refined", "split", "strided"]
 
+LEAST_RUN = 8  # neighbours for which a table of where they start pays
 _CELL = np.zeros(1, dtype=np.int8)  # views of one byte stand for arrays of any size: strides in bytes are elements
 _START = _CELL.__array_interface__["data"][0]
 
@@ -26,7 +27,8 @@ _START = _CELL.__array_interface__["data"][0]
 class Access:
     """Positions of ``size`` elements, in the order of a loop.
 
-    ``offset + Σ_d i_d·strides[d]`` with the loop index written to the base ``dims``, or ``positions[i]``.
+    ``offset + Σ_d i_d·strides[d]`` with the loop index written to the base ``dims``, or ``positions[i]``; with ``run``,
+    ``positions[i // run] + i % run``.
     """
 
     size: int
@@ -34,6 +36,7 @@ class Access:
     dims: tuple[int, ...]
     strides: tuple[int, ...]
     positions: np.ndarray | None = None
+    run: int = 1
 
     @property
     def is_contiguous(self) -> bool:
@@ -47,7 +50,7 @@ class Access:
     def table(self) -> np.ndarray:
         """The positions as an array."""
         if self.positions is not None:
-            return self.positions
+            return (self.positions[:, None] + np.arange(self.run)).reshape(-1) if self.run > 1 else self.positions
         out = np.full((1,) * len(self.dims), self.offset, dtype=np.int64)
         for d, (n, s) in enumerate(zip(self.dims, self.strides, strict=True)):
             shape = [1] * len(self.dims)
@@ -132,7 +135,19 @@ def listed(positions: np.ndarray) -> Access:
         step = int(positions[1] - positions[0]) if n > 1 else 0
         if n < 3 or bool((np.diff(positions) == step).all()):
             return strided((n,), (step,), int(positions[0]))
+    run = _run(positions)
+    if run >= LEAST_RUN:
+        return Access(n, 0, (n // run, run), (1, 0), positions[::run], run)
     return Access(n, 0, (n,), (1,), positions)
+
+
+def _run(positions: np.ndarray) -> int:
+    """The number of neighbours, the same everywhere, that positions come in."""
+    breaks = np.flatnonzero(np.diff(positions) != 1) + 1
+    if not breaks.size:
+        return 1
+    run = int(breaks[0])
+    return run if positions.size % run == 0 and not (breaks % run).any() else 1
 
 
 def row_index(params: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -156,7 +171,7 @@ def refined(accesses: Sequence[Access], size: int) -> tuple[tuple[int, ...], lis
     cuts = {1, size}
     fits = []
     for a in accesses:
-        own = _cuts(a.dims) if a.positions is None else {1, size}
+        own = _cuts(a.dims) if a.positions is None else {1, a.run, size}
         merged = sorted(cuts | own)
         ok = all(big % small == 0 for small, big in zip(merged, merged[1:], strict=False))
         fits.append(ok)
@@ -177,7 +192,7 @@ def _cuts(dims: Sequence[int]) -> set[int]:
 
 def split(access: Access, dims: tuple[int, ...]) -> tuple[int, ...]:
     """The strides of an access in a finer nest."""
-    own = list(zip(access.dims, access.strides, strict=True)) if access.positions is None else [(access.size, 1)]
+    own = list(zip(access.dims, access.strides, strict=True))
     out: list[int] = []
     left, step = (own.pop() if own else (1, 0))
     for n in reversed(dims):

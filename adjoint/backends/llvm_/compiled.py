@@ -196,8 +196,8 @@ class CompiledFunction:
         if native and all(self.in_small) and all(self.out_small):
             if len(self.input_sizes) == 1 and not self.scalars[0]:
                 return self._one_vector()
-            if all(self.scalars) and self.scalars:
-                return self._all_scalars()
+            if self.scalars:
+                return self._all_small()
         return self._general()
 
     def _one_vector(self) -> Callable[..., tuple[Any, ...]]:
@@ -217,17 +217,33 @@ class CompiledFunction:
 
         return function
 
-    def _all_scalars(self) -> Callable[..., tuple[Any, ...]]:
+    def _all_small(self) -> Callable[..., tuple[Any, ...]]:
+        """Arrays are copied one by one, neighbouring scalars at once."""
         free, make, run, results = self.free, self._frame, self.steps[0][1], self._results()
-        start = 8 * self.lowered.work
-        pack = struct.Struct(f"={len(self.scalars)}d").pack_into
+        arrays: list[tuple[int, int, int]] = []
+        groups: list[list[int]] = []  # first scalar, number, place
+        at = self.lowered.work
+        for k, (n, scalar) in enumerate(zip(self.input_sizes, self.scalars, strict=True)):
+            if not scalar:
+                arrays.append((k, at, at + n))
+            elif groups and sum(groups[-1][:2]) == k:
+                groups[-1][1] += 1
+            else:
+                groups.append([k, 1, 8 * at])
+            at += n
+        packs = [(struct.Struct(f"={n}d").pack_into, place, k, k + n) for k, n, place in groups]
 
         def function(*values: Any) -> tuple[Any, ...]:
             try:
                 frame = free.pop()
             except IndexError:
                 frame = make()
-            pack(frame.work, start, *values)
+            work = frame.work
+            for k, start, stop in arrays:
+                x = values[k]
+                work[start:stop] = x if getattr(x, "ndim", 1) == 1 else x.reshape(-1)
+            for pack, place, first, last in packs:
+                pack(work, place, *values[first:last])
             run(frame.address)
             out = results(frame)
             free.append(frame)

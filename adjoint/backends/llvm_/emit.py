@@ -106,13 +106,13 @@ class _KernelText:
             (s.kind, place[p], operand(s.value), self._distinct(k))
             for k, (s, p) in enumerate(zip(self.sinks, self.sink_places, strict=True))
         ]
-        geometry = [(p.slot, p.strides, p.table is None) for p in self.places]
+        geometry = [(p.slot, p.strides, p.jumps, p.table is None) for p in self.places]
         return self.dims, tuple(geometry), tuple(elements), tuple(sinks)
 
     def _distinct(self, k: int) -> bool:
         """Whether the positions of a sink differ within each vector."""
         p = self.sink_places[k]
-        if p.table is None or self.sinks[k].kind == "store" or self.width == 1:
+        if not p.indexed or self.sinks[k].kind == "store" or self.width == 1:
             return True
         return are_distinct(p.positions, self.dims[-1], self.width)  # type: ignore[arg-type]
 
@@ -175,20 +175,34 @@ class _KernelText:
         self.held: dict[Place, str] = {}
         self.reads = {id(p) for p in self.place_of.values()}
         for p in self.places:
-            at = self.starts[p] if p.table is None else self.tables[p]
-            for d, s in enumerate(p.outer):
-                if s:
-                    step = f"%o{d}" if s == 1 else self.fresh(f"mul i64 %o{d}, {s}")
-                    at = step if at == "0" else self.fresh(f"add i64 {at}, {step}")
-            if p.table is None:
-                self.base[p] = self.fresh(f"getelementptr double, ptr {self.pointers[p.slot]}, i64 {at}")
-            else:
-                self.index_base[p] = self.fresh(f"getelementptr i32, ptr {self.pointers[2]}, i64 {at}")
-                self.base[p] = self.fresh(f"getelementptr double, ptr {self.pointers[p.slot]}, i64 {self.starts[p]}")
+            array = self.pointers[p.slot]
+            if p.indexed:
+                self.index_base[p] = self._entry(p, p.outer)
+                self.base[p] = self.fresh(f"getelementptr double, ptr {array}, i64 {self.starts[p]}")
+                continue
+            at = self._along(self.starts[p], p.outer)
+            if p.jumps:  # one position for the whole innermost loop
+                index = self.fresh(f"load i32, ptr {self._entry(p, p.jumps[:-1])}, align 4")
+                wide = self.fresh(f"zext i32 {index} to i64")
+                at = self.fresh(f"add i64 {at}, {wide}")
+            self.base[p] = self.fresh(f"getelementptr double, ptr {array}, i64 {at}")
         for p in self.places:
-            if p.inner == 0 and id(p) in self.reads and p.table is None:
+            if p.inner == 0 and id(p) in self.reads and not p.indexed:
                 value = self.fresh(f"load double, ptr {self.base[p]}, align 8")
                 self.held[p] = value if self.width == 1 else self._splat(value)
+
+    def _along(self, start: str, strides: Sequence[int]) -> str:
+        """start + Σ o_d·strides[d] over the outer loops."""
+        at = start
+        for d, s in enumerate(strides):
+            if s:
+                step = f"%o{d}" if s == 1 else self.fresh(f"mul i64 %o{d}, {s}")
+                at = step if at == "0" else self.fresh(f"add i64 {at}, {step}")
+        return at
+
+    def _entry(self, p: Place, strides: Sequence[int]) -> str:
+        """The address in a table of positions where the innermost loop starts."""
+        return self.fresh(f"getelementptr i32, ptr {self.pointers[2]}, i64 {self._along(self.tables[p], strides)}")
 
     def _splat(self, value: str) -> str:
         kind = f"<{self.width} x double>"
@@ -210,7 +224,7 @@ class _KernelText:
 
     def _is_held(self, k: int) -> bool:
         p = self.sink_places[k]
-        return p.inner == 0 and p.table is None
+        return p.inner == 0 and not p.indexed
 
     def _number(self, x: float) -> str:
         return literal(x) if self.width == 1 else f"splat (double {literal(x)})"
@@ -339,18 +353,17 @@ class _KernelText:
             return self.held[p]
         if self.width == 1:
             return body.op(f"load double, ptr {self._element(p)}, align 8")
-        if p.table is None and p.inner == 1:
+        if not p.indexed and p.inner == 1:
             at = body.op(f"getelementptr double, ptr {self.base[p]}, i64 {self.i}")
-            if self.mask is None:
-                return body.op(f"load {body.type}, ptr {at}, align 8")
-            return self._masked_load("double", at, body.op)
+            return self._load_vector("double", at, body.op)
         return self._gather(self._addresses(p), body.op)
 
-    def _masked_load(self, kind: str, at: str, emit: Any) -> str:
-        bits = "f64" if kind == "double" else "i32"
+    def _load_vector(self, kind: str, at: str, emit: Any) -> str:
+        bits, size = ("f64", 8) if kind == "double" else ("i32", 4)
         vector = f"<{self.width} x {kind}>"
+        if self.mask is None:
+            return emit(f"load {vector}, ptr {at}, align {size}")
         name = f"llvm.masked.load.v{self.width}{bits}.p0"
-        size = 8 if kind == "double" else 4
         self.declarations.add(f"declare {vector} @{name}(ptr, i32, {self.body.mask}, {vector})")
         return emit(
             f"call {vector} @{name}(ptr {at}, i32 {size}, {self.body.mask} {self.mask}, {vector} zeroinitializer)"
@@ -359,7 +372,7 @@ class _KernelText:
     def _element(self, p: Place) -> str:
         """The address of one element."""
         body = self.body
-        if p.table is not None:
+        if p.indexed:
             at = body.op(f"getelementptr i32, ptr {self.index_base[p]}, i64 {self.i}")
             index = body.op(f"load i32, ptr {at}, align 4")
             wide = body.op(f"zext i32 {index} to i64")
@@ -372,14 +385,10 @@ class _KernelText:
     def _indices(self, p: Place) -> str:
         """Positions of the elements of one step, beside the base."""
         body = self.body
-        if p.table is not None:
+        if p.indexed:
             at = body.op(f"getelementptr i32, ptr {self.index_base[p]}, i64 {self.i}")
             vector = f"<{self.width} x i32>"
-            index = (
-                body.op(f"load {vector}, ptr {at}, align 4")
-                if self.mask is None
-                else self._masked_load("i32", at, body.op)
-            )
+            index = self._load_vector("i32", at, body.op)
             return body.op(f"zext {vector} {index} to {body.integer}")
         steps = "<" + ", ".join(f"i64 {k * p.inner}" for k in range(self.width)) + ">"
         start = body.op(f"mul i64 {self.i}, {p.inner}")
@@ -415,7 +424,7 @@ class _KernelText:
         body = self.body
         if self.width == 1:
             self.emit(f"store double {value}, ptr {self._element(p)}, align 8")
-        elif p.table is None and p.inner == 1:
+        elif not p.indexed and p.inner == 1:
             at = body.op(f"getelementptr double, ptr {self.base[p]}, i64 {self.i}")
             self._store_vector(at, value)
         else:
@@ -438,15 +447,11 @@ class _KernelText:
             old = self.fresh(f"load double, ptr {at}, align 8")
             new = self.fresh(self._combine(sink, "double", old, value))
             self.emit(f"store double {new}, ptr {at}, align 8")
-        elif p.table is None and p.inner == 1:
+        elif not p.indexed and p.inner == 1:
             at = body.op(f"getelementptr double, ptr {self.base[p]}, i64 {self.i}")
-            load = (
-                self._masked_load("double", at, self.fresh)
-                if self.mask
-                else self.fresh(f"load {body.type}, ptr {at}, align 8")
-            )
-            self._store_vector(at, self.fresh(self._combine(sink, body.type, load, value)))
-        elif p.table is None or self._distinct(k):
+            old = self._load_vector("double", at, self.fresh)
+            self._store_vector(at, self.fresh(self._combine(sink, body.type, old, value)))
+        elif not p.indexed or self._distinct(k):
             at = self._addresses(p)
             old = self._gather(at, self.fresh)
             self._scatter(at, self.fresh(self._combine(sink, body.type, old, value)))

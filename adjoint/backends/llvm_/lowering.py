@@ -82,10 +82,10 @@ class _Lowering:
             if self.core(node) is node and node.op is not None:
                 self._lower(node, targets.get(node))
         results = self._results(targets)
-        listed_ = cut_long(self.kernels.values(), self._reload)
-        work, placed = place_work(listed_, self.calls)
-        stages = 1 + max([k.stage for k in listed_] + [c.stage for c in self.calls], default=0)
-        kernels = [k for b in self._cleared(placed) for k in clearing(b)] + listed_
+        loops = cut_long(self.kernels.values(), self._reload)
+        work, placed = place_work(loops, self.calls)
+        stages = 1 + max([k.stage for k in loops] + [c.stage for c in self.calls], default=0)
+        kernels = [k for b in self._cleared(placed) for k in clearing(b)] + loops
         return Lowered(sorted(kernels, key=lambda k: k.stage), self.calls, results, self.inputs, work, stages)
 
     def _cleared(self, placed: Collection[Buffer]) -> list[Buffer]:

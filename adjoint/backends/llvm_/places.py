@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .access import Access, contiguous, split
+from .access import Access, contiguous, split, strided
 from .records import Buffer
 
 __all__ = ["FIXED", "Place", "Pools", "are_distinct", "loop_order"]
@@ -55,21 +55,38 @@ class Pools:
 
 
 class Place:
-    """One access of a kernel: its array, and its strides in the loop nest."""
+    """One access of a kernel: its array, and its strides in the loop nest.
+
+    Attributes
+    ----------
+    strides : of the elements; where every step has a position of its own (``indexed``), of the table of positions
+    table : where the table of positions starts; None: there is none
+    jumps : strides of the table where one position is for a whole innermost loop
+    """
 
     def __init__(self, pools: Pools, buffer: Buffer, access: Access, strides: Any, nest: Any) -> None:
         dims, order = nest
+        ordered = tuple(dims[i] for i in order)
         self.slot, self.start = pools.slot(buffer), pools.offset(buffer)
         self.table: int | None = None
         self.positions: np.ndarray | None = None
-        if access.positions is not None or strides is None:
+        self.jumps: tuple[int, ...] = ()
+        if access.positions is None and strides is not None:
+            self.start += access.offset
+            self.strides = tuple(strides[i] for i in order)
+        elif strides is not None and access.run > 1 and strides[order[-1]] == 0:
+            inside = split(strided((access.size // access.run, access.run), (0, 1)), dims)
+            self.table = pools.table(access.positions)  # type: ignore[arg-type]
+            self.jumps, self.strides = tuple(strides[i] for i in order), tuple(inside[i] for i in order)
+        else:
             table = access.table().reshape(dims).transpose(order).reshape(-1)
             self.positions, self.table = table, pools.table(table)
-            strides = split(contiguous(access.size), tuple(dims[i] for i in order))
-        else:
-            self.start += access.offset
-            strides = tuple(strides[i] for i in order)
-        self.strides = strides
+            self.strides = split(contiguous(access.size), ordered)
+
+    @property
+    def indexed(self) -> bool:
+        """Whether every step has a position of its own."""
+        return self.table is not None and not self.jumps
 
     @property
     def inner(self) -> int:
