@@ -158,6 +158,7 @@ class Function:
         names = [of] if isinstance(of, (str, Variable)) else list(of)
         self.of = [model[n] for n in names]
         self.scalar = isinstance(of, (str, Variable)) and not self.of[0].shape
+        self._count = sum(v.size for v in self.of)
         self.wrt = _vector_variables(model, wrt)
         given = tuple(v for v in self.wrt if v not in model.inputs)
         plan = model.plan(given)
@@ -265,7 +266,7 @@ class Function:
         if self._native is None and shared.solves >= OFTEN:
             plain = self._options["method"] == "auto" and shared.options == Options()
             program = small_program(shared.plan, tuple(self.of), shared.wrt) if plain else None
-            self._native = False if program is None else Small(program, shared, self.of, self.sparse)
+            self._native = False if program is None else Small(program, shared, self.of, self.scalar, self.sparse)
         return self._native or None
 
     def _flat_weights(self, multipliers: Any) -> np.ndarray:
@@ -274,7 +275,7 @@ class Function:
             return np.array([1.0 if multipliers is None else float(np.reshape(multipliers, -1)[0])])
         if multipliers is None:
             raise ModelError("hess of several outputs needs their multipliers: hess(v, multipliers)")
-        w, count = np.reshape(multipliers, -1), sum(v.size for v in self.of)
+        w, count = np.reshape(multipliers, -1), self._count
         if w.size != count:
             raise ShapeError(f"{w.size} multipliers for {count} outputs")
         return as_vector(w, count, "the multipliers of the outputs")

@@ -109,16 +109,20 @@ class Small:
     program : SmallProgram
     shared : the plan, the inputs in the vector (``wrt``), and the values of all inputs (``base``)
     of : outputs
+    scalar : bool
+        Whether the output is one number.
     sparse : bool
         Whether Jacobians are sparse.
     """
 
-    def __init__(self, program: Any, shared: Any, of: Sequence[Variable], sparse: bool) -> None:
+    def __init__(self, program: Any, shared: Any, of: Sequence[Variable], scalar: bool, sparse: bool) -> None:
         plan, base = shared.plan, shared.base
-        self.program, self.sparse = program, sparse
+        self.program, self.scalar, self.sparse = program, scalar, sparse
         self._known = np.asarray(pack(plan.inputs, base), dtype=float)
         place = _places(plan.inputs)
-        self._whole = tuple(plan.inputs) == tuple(shared.wrt)
+        self._whole = len(plan.inputs) == len(shared.wrt) and all(
+            a is b for a, b in zip(plan.inputs, shared.wrt, strict=True)
+        )
         self._at = np.array([i for v in shared.wrt for i in place[v]], dtype=np.intp)
         unknowns = _places([v for b in plan.blocks for v in b.variables])
         self._start = np.zeros(sum(len(p) for p in unknowns.values()))
@@ -127,7 +131,6 @@ class Small:
             for v in cycle.variables:
                 self._start[unknowns[v]] = np.reshape(start[v], -1)
         self._rows = np.array([i for v in of for i in unknowns[v]], dtype=np.intp)
-        self.scalar = len(of) == 1 and not of[0].shape
         self._first = int(self._rows[0])
         self._shape = self._rows.size, self._at.size
         self._recent: tuple[bytes, np.ndarray, np.ndarray] | None = None

@@ -16,6 +16,13 @@ settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True
 settings.load_profile("ci" if os.environ.get("CI") else "local")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Machine code of the tests is kept apart from the user's: with what pytest keeps."""
+    cache = getattr(config, "cache", None)
+    if cache is not None:
+        os.environ.setdefault("ADJOINT_CACHE_DIR", str(cache.mkdir("adjoint")))
+
+
 @pytest.fixture(scope="session")
 def data() -> Path:
     """The folder of third-party models with reference answers, named by ADJOINT_DATA."""

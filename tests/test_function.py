@@ -232,7 +232,8 @@ def test_optimizers_return_to_the_last_accepted_point_without_a_solve() -> None:
     np.testing.assert_array_equal(fun.solution["x"], b)
 
 
-def test_slsqp_on_sellar_solves_once_per_point(solved_at: list[bytes]) -> None:
+def test_slsqp_on_sellar_solves_once_per_point(solved_at: list[bytes], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(function, "OFTEN", 10**9)  # every point is solved block by block
     m = sellar()
     names = ["z1", "z2", "x"]
     fun, con = m.function("f", wrt=names), m.function(["y1", "y2"], wrt=names)

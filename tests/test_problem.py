@@ -439,6 +439,7 @@ def test_one_solve_per_point_for_objective_and_constraints(monkeypatch: pytest.M
         return original(self, values, start)
 
     monkeypatch.setattr(function.Shared, "_solve", noted)
+    monkeypatch.setattr(function, "OFTEN", 10**9)  # every point is solved block by block
     m = sellar()
     result = adj.Problem(m, minimize="f", over=OVER, subject_to=[m["y1"] >= 3.16, m["y2"] <= 24.0]).solve("SLSQP")
     assert result.success

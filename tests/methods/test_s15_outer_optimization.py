@@ -66,7 +66,7 @@ def test_control_optimum() -> None:
     assert riccati() == pytest.approx(6.95711237291987, abs=5e-15)
     fun = control().function("J", wrt=["u"])
     result = so.minimize(
-        fun, fun.x0, jac=fun.jac, method="L-BFGS-B", options={"ftol": 1e-15, "gtol": 1e-9, "maxiter": 500}
+        fun, fun.x0, jac=fun.jac, method="L-BFGS-B", options={"ftol": 1e-14, "gtol": 1e-9, "maxiter": 500}
     )
     assert result.success
     assert result.fun == pytest.approx(6.95711237291987, rel=1e-13, abs=0.0)

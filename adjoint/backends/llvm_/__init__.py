@@ -85,7 +85,8 @@ class LlvmBackend:
         """A function that gives d(output)/d(wrt), flat, and ``check``: for long scalar programs, by their own reverse
         sweep. None for others, whose derivatives are better compiled from expressions."""
         order = topological([output], definitions=definitions)
-        if not is_long(order) or tuple(wrt) != inputs[0]:
+        packed = inputs[0] if isinstance(inputs[0], tuple) else (inputs[0],)
+        if not is_long(order) or len(packed) != len(wrt) or any(a is not b for a, b in zip(packed, wrt, strict=True)):
             return None
         program = scalar_program(inputs, [output, check], definitions)
         if program is None:

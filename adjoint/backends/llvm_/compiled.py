@@ -71,7 +71,7 @@ class Frame:
 
     __slots__ = ("address", "arrays", "heads", "small", "table", "work")
 
-    def __init__(self, table: np.ndarray, work: np.ndarray, small: Any, heads: np.ndarray) -> None:
+    def __init__(self, table: np.ndarray, work: Any, small: Any, heads: np.ndarray) -> None:
         self.table, self.work, self.small, self.heads = table, work, small, heads
         self.arrays: dict[str, Any] = {}
         self.address = _address(heads)  # of the head of the first step; the others follow
@@ -254,7 +254,7 @@ class CompiledFunction:
     def _results(self) -> Callable[[Frame], tuple[Any, ...]]:
         """Copies of the small outputs, in their shapes."""
         start = self.lowered.work + sum(n for n, s in zip(self.input_sizes, self.in_small, strict=True) if s)
-        spans: list[tuple[int, int, tuple[int, ...] | None]] = []
+        spans: list[tuple[int, int, tuple[int, ...]]] = []
         at = 0
         for out, n in zip(self.outputs, self.output_sizes, strict=True):
             spans.append((at, at + n, (n,) if isinstance(out, tuple) else out.shape))

@@ -7,6 +7,7 @@ element's value does not depend on where it stands.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,9 @@ from .access import Access, contiguous, refined
 from .body import Body, literal
 from .cutting import ARITHMETIC, SHORT
 from .kernels import KERNELS
-from .places import Place, Pools, are_distinct, loop_order
+from .places import Place, Pools, loop_order
 from .records import Buffer, Element, Kernel, Load, Sink
+from .transfers import Transfers
 
 __all__ = ["kernel_text"]
 
@@ -103,18 +105,10 @@ class _KernelText:
             elements.append((e.name, *map(operand, e.args)))
             index[id(e)] = k
         sinks = [
-            (s.kind, place[p], operand(s.value), self._distinct(k))
-            for k, (s, p) in enumerate(zip(self.sinks, self.sink_places, strict=True))
+            (s.kind, place[p], operand(s.value)) for s, p in zip(self.sinks, self.sink_places, strict=True)
         ]
         geometry = [(p.slot, p.strides, p.jumps, p.table is None) for p in self.places]
         return self.dims, tuple(geometry), tuple(elements), tuple(sinks)
-
-    def _distinct(self, k: int) -> bool:
-        """Whether the positions of a sink differ within each vector."""
-        p = self.sink_places[k]
-        if not p.indexed or self.sinks[k].kind == "store" or self.width == 1:
-            return True
-        return are_distinct(p.positions, self.dims[-1], self.width)  # type: ignore[arg-type]
 
     def _read_parameters(self) -> None:
         """Names of the parameters."""
@@ -309,7 +303,8 @@ class _KernelText:
     def _once(self, i: str, mask: str | None, prefix: str) -> None:
         body = Body(self.width, self.declarations, self.symbols, prefix)
         body.lines = self.lines
-        self.body, self.i, self.mask = body, i, mask
+        self.body, self.mask = body, mask
+        self.memory = Transfers(body, i, mask, self.base, self.index_base, self.emit)
         values: dict[int, str] = {}
         for e in self.kernel.elements:
             args = [self._value(a, values) for a in e.args]
@@ -318,7 +313,7 @@ class _KernelText:
         for k, sink in enumerate(self.sinks):
             value = self._value(sink.value, values)
             if sink.kind == "store":
-                self._store(self.sink_places[k], value)
+                self.memory.store(self.sink_places[k], value)
             elif self._is_held(k):
                 if mask is not None:
                     value = self._where_active(value, sink)
@@ -343,119 +338,24 @@ class _KernelText:
         if isinstance(operand, Element):
             return values[id(operand)]
         if isinstance(operand, Load):
-            return self._load(self.place_of[id(operand)])
+            place = self.place_of[id(operand)]
+            return self.held[place] if place in self.held else self.memory.load(place)
         known = self.constants.get(literal(operand))
         return self.body.number(operand) if known is None else known
 
-    def _load(self, p: Place) -> str:
-        body = self.body
-        if p in self.held:
-            return self.held[p]
-        if self.width == 1:
-            return body.op(f"load double, ptr {self._element(p)}, align 8")
-        if not p.indexed and p.inner == 1:
-            at = body.op(f"getelementptr double, ptr {self.base[p]}, i64 {self.i}")
-            return self._load_vector("double", at, body.op)
-        return self._gather(self._addresses(p), body.op)
-
-    def _load_vector(self, kind: str, at: str, emit: Any) -> str:
-        bits, size = ("f64", 8) if kind == "double" else ("i32", 4)
-        vector = f"<{self.width} x {kind}>"
-        if self.mask is None:
-            return emit(f"load {vector}, ptr {at}, align {size}")
-        name = f"llvm.masked.load.v{self.width}{bits}.p0"
-        self.declarations.add(f"declare {vector} @{name}(ptr, i32, {self.body.mask}, {vector})")
-        return emit(
-            f"call {vector} @{name}(ptr {at}, i32 {size}, {self.body.mask} {self.mask}, {vector} zeroinitializer)"
-        )
-
-    def _element(self, p: Place) -> str:
-        """The address of one element."""
-        body = self.body
-        if p.indexed:
-            at = body.op(f"getelementptr i32, ptr {self.index_base[p]}, i64 {self.i}")
-            index = body.op(f"load i32, ptr {at}, align 4")
-            wide = body.op(f"zext i32 {index} to i64")
-            return body.op(f"getelementptr double, ptr {self.base[p]}, i64 {wide}")
-        if self.i == "0" or not p.inner:
-            return self.base[p]
-        at = self.i if p.inner == 1 else body.op(f"mul i64 {self.i}, {p.inner}")
-        return body.op(f"getelementptr double, ptr {self.base[p]}, i64 {at}")
-
-    def _indices(self, p: Place) -> str:
-        """Positions of the elements of one step, beside the base."""
-        body = self.body
-        if p.indexed:
-            at = body.op(f"getelementptr i32, ptr {self.index_base[p]}, i64 {self.i}")
-            vector = f"<{self.width} x i32>"
-            index = self._load_vector("i32", at, body.op)
-            return body.op(f"zext {vector} {index} to {body.integer}")
-        steps = "<" + ", ".join(f"i64 {k * p.inner}" for k in range(self.width)) + ">"
-        start = body.op(f"mul i64 {self.i}, {p.inner}")
-        one = body.op(f"insertelement {body.integer} poison, i64 {start}, i64 0")
-        same = f"{body.integer} {one}, {body.integer} poison, <{self.width} x i32> zeroinitializer"
-        all_ = body.op(f"shufflevector {same}")
-        return body.op(f"add {body.integer} {all_}, {steps}")
-
-    def _addresses(self, p: Place) -> str:
-        return self.body.op(f"getelementptr double, ptr {self.base[p]}, {self.body.integer} {self._indices(p)}")
-
-    def _active(self) -> str:
-        return self.mask or "splat (i1 true)"
-
-    def _gather(self, at: str, emit: Any) -> str:
-        body = self.body
-        name = f"llvm.masked.gather.v{self.width}f64.v{self.width}p0"
-        self.declarations.add(f"declare {body.type} @{name}(<{self.width} x ptr>, i32, {body.mask}, {body.type})")
-        return emit(
-            f"call {body.type} @{name}(<{self.width} x ptr> {at}, i32 8, {body.mask} {self._active()}, "
-            f"{body.type} zeroinitializer)"
-        )
-
-    def _scatter(self, at: str, value: str) -> None:
-        body = self.body
-        name = f"llvm.masked.scatter.v{self.width}f64.v{self.width}p0"
-        self.declarations.add(f"declare void @{name}({body.type}, <{self.width} x ptr>, i32, {body.mask})")
-        self.emit(
-            f"call void @{name}({body.type} {value}, <{self.width} x ptr> {at}, i32 8, {body.mask} {self._active()})"
-        )
-
-    def _store(self, p: Place, value: str) -> None:
-        body = self.body
-        if self.width == 1:
-            self.emit(f"store double {value}, ptr {self._element(p)}, align 8")
-        elif not p.indexed and p.inner == 1:
-            at = body.op(f"getelementptr double, ptr {self.base[p]}, i64 {self.i}")
-            self._store_vector(at, value)
-        else:
-            self._scatter(self._addresses(p), value)
-
-    def _store_vector(self, at: str, value: str) -> None:
-        body = self.body
-        if self.mask is None:
-            self.emit(f"store {body.type} {value}, ptr {at}, align 8")
-            return
-        name = f"llvm.masked.store.v{self.width}f64.p0"
-        self.declarations.add(f"declare void @{name}({body.type}, ptr, i32, {body.mask})")
-        self.emit(f"call void @{name}({body.type} {value}, ptr {at}, i32 8, {body.mask} {self.mask})")
-
     def _grow(self, k: int, sink: Sink, value: str) -> None:
         """Add to the elements of a buffer (or take the larger, the smaller)."""
-        body, p = self.body, self.sink_places[k]
+        body, memory, p = self.body, self.memory, self.sink_places[k]
         if self.width == 1:
-            at = self._element(p)
+            at = memory.element(p)
             old = self.fresh(f"load double, ptr {at}, align 8")
             new = self.fresh(self._combine(sink, "double", old, value))
             self.emit(f"store double {new}, ptr {at}, align 8")
         elif not p.indexed and p.inner == 1:
-            at = body.op(f"getelementptr double, ptr {self.base[p]}, i64 {self.i}")
-            old = self._load_vector("double", at, self.fresh)
-            self._store_vector(at, self.fresh(self._combine(sink, body.type, old, value)))
-        elif not p.indexed or self._distinct(k):
-            at = self._addresses(p)
-            old = self._gather(at, self.fresh)
-            self._scatter(at, self.fresh(self._combine(sink, body.type, old, value)))
-        else:
+            at = body.op(f"getelementptr double, ptr {self.base[p]}, i64 {memory.i}")
+            old = memory.load_vector("double", at, self.fresh)
+            memory.store_vector(at, self.fresh(self._combine(sink, body.type, old, value)))
+        else:  # measured: gathering and scattering vectors waits for what the step before has stored
             self._grow_one_by_one(p, sink, value)
 
     def _where_active(self, value: str, sink: Sink) -> str:
@@ -466,7 +366,7 @@ class _KernelText:
 
     def _grow_one_by_one(self, p: Place, sink: Sink, value: str) -> None:
         body = self.body
-        indices = self._indices(p)
+        indices = self.memory.indices(p)
         if self.masked:  # what is not there does nothing to the first element
             value = self._where_active(value, sink)
         for j in range(self.rest if self.mask and not self.masked else self.width):

@@ -162,7 +162,7 @@ def _unless(c: Code, condition: str) -> str:
 
 
 def _newton() -> str:
-    """Newton's full steps from the unknowns at ``z``; 0 where they converge superlinearly to a regular, verified root."""
+    """Newton's full steps from the unknowns at ``z``; 0 where they converge superlinearly to a regular root."""
     c = Code(f"{NAME}_newton", "ptr %record")
     f = _fields(c, BLOCK)
     n = f["n"]

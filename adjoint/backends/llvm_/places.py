@@ -10,7 +10,7 @@ import numpy as np
 from .access import Access, contiguous, split, strided
 from .records import Buffer
 
-__all__ = ["FIXED", "Place", "Pools", "are_distinct", "loop_order"]
+__all__ = ["FIXED", "Place", "Pools", "loop_order"]
 
 FIXED = 3  # slots of the table of addresses before inputs: work, constants, positions
 NARROW = 8  # steps; a shorter innermost loop gives its place to a longer one
@@ -106,15 +106,3 @@ def loop_order(dims: Sequence[int]) -> list[int]:
             order.remove(longest)
             order.append(longest)
     return order
-
-
-def are_distinct(positions: np.ndarray, length: int, width: int) -> bool:
-    """Whether no vector of steps holds a position twice."""
-    rows = positions.reshape(-1, length)
-    full = length // width * width
-    for part, count in ((rows[:, :full].reshape(-1, width), width), (rows[:, full:], length - full)):
-        if count > 1 and part.size:
-            ordered = np.sort(part, axis=1)
-            if (ordered[:, 1:] == ordered[:, :-1]).any():
-                return False
-    return True

@@ -22,7 +22,7 @@ __all__ = ["SmallProgram", "Step", "Totals"]
 
 
 class Step(NamedTuple):
-    """A block: of a run the expressions of its variables, of a cycle its residuals, and the entries of their Jacobian."""
+    """A block. Of a run: the expressions of its variables; of a cycle: residuals, and entries of their Jacobian."""
 
     kind: str
     variables: tuple[Variable, ...]
@@ -34,7 +34,7 @@ class Step(NamedTuple):
 
 
 class Totals(NamedTuple):
-    """The local derivatives (A | B) of all equations, A by rows and then B by rows; the rows of dz/dx that are wanted."""
+    """The local derivatives (A | B) of all equations, A by rows, then B by rows; the rows of dz/dx that are wanted."""
 
     entries: tuple[Expr, ...]
     check: Expr
