@@ -217,7 +217,7 @@ class Compiled:
 
     @cached_property
     def dense_jacobian(self) -> Kernel | None:
-        """The Jacobian of more outputs than inputs as an array, all directions at once; None where that does not suit."""
+        """The Jacobian of more outputs than inputs as an array, all directions at once; None where it does not suit."""
         columns = sum(v.size for v in self.form.leaves)
         if columns > DIRECTIONS or sum(e.size for e in self.form.outputs) <= columns:
             return None

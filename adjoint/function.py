@@ -24,7 +24,7 @@ from .explicit import Explicit, compiled
 from .expr import Variable
 from .nonlinear import Options
 from .plan import Plan
-from .small import Small, small_program
+from .small_totals import Small, small_program
 from .solution import Solution
 from .solve import State, forward, input_values, make_options
 

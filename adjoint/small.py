@@ -1,66 +1,65 @@
-"""Small programs with cycles as functions of a packed vector: solved and differentiated by one compiled call.
+"""Small programs with cycles, solved by one compiled call.
 
-For a program of few scalar unknowns everything but the arithmetic is overhead: the sweep over the blocks, the iterations
-of Newton's method, the factorization, the total derivatives. Where the backend offers it, one call does them all, with
-the tests of ``nonlinear/direct`` and of the general sweep. Where a test fails it gives nothing, and the caller goes the
-general way, which copes with it or names what is wrong.
+For a program of few scalar unknowns everything but the arithmetic is overhead: the sweep over the blocks, the steps of
+Newton's method, the factorization. Where the backend offers it, one call does them all, with the tests of
+``nonlinear/direct``. Where a test fails it gives nothing, and the caller goes the general way, which copes with it or
+names what is wrong.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import nan
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
 
-from .blocks import Cycle, pack, unpack
-from .equations import Equation
-from .explicit import Form, kink_tests
-from .expr import Expr, Variable, constant
+from .blocks import Cycle, unpack
+from .expr import Expr, Variable
 from .plan import Plan
-from .sparsity import SparseMap, flat_values, jacobian_map
-from .totals import SmallTotals
+from .sparsity import SparseMap, flat_values
 
-__all__ = ["Small", "small_program"]
+__all__ = ["constant_part", "places", "scaled", "small_solver", "start_of", "steps_of"]
 
-LARGEST = 30  # scalar unknowns of a cycle
-
-
-def small_program(plan: Plan, of: tuple[Variable, ...], wrt: tuple[Variable, ...]) -> Any:
-    """The compiled program for some outputs over some inputs, made once per plan; None where it is not small."""
-    key = ("small program", of, wrt)
-    if key not in plan.functions:
-        plan.functions[key] = _compiled(plan, of, wrt)
-    return plan.functions[key]
+LARGEST = 48  # scalar unknowns, and inputs, of a program; beyond, overhead no longer shows
+LARGEST_CYCLE = 30  # scalar unknowns of a cycle
 
 
-def _compiled(plan: Plan, of: tuple[Variable, ...], wrt: tuple[Variable, ...]) -> Any:
-    make = getattr(plan.backend, "small_program", None)
+def small_solver(plan: Plan) -> Any:
+    """What solves all blocks of a plan at once, made once per plan; None where it is not small, or not plain."""
+    if "small" not in plan.functions:
+        steps = steps_of(plan)
+        found = None if steps is None else plan.backend.small_program(_variables(plan), steps, None)  # type: ignore[attr-defined]
+        plan.functions["small"] = found
+    return plan.functions["small"]
+
+
+def _variables(plan: Plan) -> tuple[Variable, ...]:
+    return (*plan.inputs, *(v for b in plan.blocks for v in b.variables))
+
+
+def steps_of(plan: Plan) -> list[Any] | None:
+    """The blocks as the backend wants them; None where one is large, bounded, in parts, or starts from other values."""
     sizes = sum(b.size for b in plan.blocks), sum(v.size for v in plan.inputs)
-    if make is None or not plan.cycles or max(sizes) > SmallTotals.LARGEST or 0 in sizes:
+    if not hasattr(plan.backend, "small_program") or not plan.cycles or max(sizes) > LARGEST or 0 in sizes:
         return None
-    if any(c.size > LARGEST or c.box()[0] is not None or c.components is not None for c in plan.cycles):
-        return None
-    unknowns = tuple(v for b in plan.blocks for v in b.variables)
-    steps = []
+    steps: list[Any] = []
     for b in plan.blocks:
-        if isinstance(b, Cycle):
-            map_ = b.jacobian
-            entries = _scaled(map_)
-            at = map_.indices[map_.position].astype(np.int64) * b.size + map_.columns[map_.position]
-            steps.append(("cycle", tuple(b.variables), tuple(b.residuals), {}, entries, at, _constant_part(map_)))
-        else:
+        if not isinstance(b, Cycle):
             steps.append(("run", tuple(b.variables), tuple(b.definitions.values()), b.definitions, (), None, None))
-    totals = _totals(plan, unknowns, of, wrt)
-    if totals is None:
-        return None
-    return make((*plan.inputs, *unknowns), steps, totals)
+            continue
+        guessed = sum(v in plan.model.guesses for v in b.variables)
+        if b.size > LARGEST_CYCLE or b.box()[0] is not None or b.components is not None:
+            return None
+        if guessed not in (0, len(b.variables)):
+            return None
+        map_ = b.jacobian
+        at = map_.indices[map_.position].astype(np.int64) * b.size + map_.columns[map_.position]
+        steps.append(("cycle", tuple(b.variables), tuple(b.residuals), {}, scaled(map_), at, constant_part(map_)))
+    return steps
 
 
-def _scaled(map_: SparseMap) -> tuple[Expr, ...]:
-    """The varying entries with their constant factors."""
+def scaled(map_: SparseMap) -> tuple[Expr, ...]:
+    """The varying entries of a map with their constant factors."""
     out, at = [], 0
     for e in flat_values(map_):
         if map_.coef is not None:
@@ -72,109 +71,29 @@ def _scaled(map_: SparseMap) -> tuple[Expr, ...]:
     return tuple(out)
 
 
-def _constant_part(map_: SparseMap) -> np.ndarray:
+def constant_part(map_: SparseMap) -> np.ndarray:
+    """The constant entries of a map, as a matrix by rows."""
     rows, columns = map_.shape
     base = np.zeros(rows * columns)
     base[map_.indices.astype(np.int64) * columns + map_.columns] = map_.constant
     return base
 
 
-def _totals(plan: Plan, unknowns: Sequence[Variable], of: Sequence[Variable], wrt: Sequence[Variable]) -> Any:
-    """The local derivatives of all equations by the unknowns (A) and by the vector (B), and the rows wanted."""
-    place = _places(unknowns)
-    if any(v not in place for v in of):
-        return None  # an input among the outputs
-    n, columns = sum(v.size for v in unknowns), sum(v.size for v in wrt)
-    equations: list[Equation] = [e for b in plan.blocks for e in b.equations]
-    map_ = jacobian_map([e.residual for e in equations], [*unknowns, *wrt])
-    own = map_.columns[map_.position]
-    rows = map_.indices[map_.position].astype(np.int64)
-    at = np.where(own < n, rows * n + own, n * n + rows * columns + own - n)
-    dense = _constant_part(map_).reshape(n, n + columns)
-    base = np.concatenate([dense[:, :n].reshape(-1), dense[:, n:].reshape(-1)])
-    check: Expr = constant(0.0)
-    for test in kink_tests(Form(tuple(e.expr for e in equations), (), (), {})):
-        check = check + test
-    targets = np.array([i for v in of for i in place[v]], dtype=np.int64)
-    return _scaled(map_), check, at, base, n, columns, targets
-
-
-class Small:
-    """Values and derivatives at a vector, with a check that is not finite where the general way has to be gone.
-
-    One call per point computes both; the last point is remembered, and its solution is where the next search starts.
-
-    Parameters
-    ----------
-    program : SmallProgram
-    shared : the plan, the inputs in the vector (``wrt``), and the values of all inputs (``base``)
-    of : outputs
-    scalar : bool
-        Whether the output is one number.
-    sparse : bool
-        Whether Jacobians are sparse.
-    """
-
-    def __init__(self, program: Any, shared: Any, of: Sequence[Variable], scalar: bool, sparse: bool) -> None:
-        plan, base = shared.plan, shared.base
-        self.program, self.scalar, self.sparse = program, scalar, sparse
-        self._known = np.asarray(pack(plan.inputs, base), dtype=float)
-        place = _places(plan.inputs)
-        self._whole = len(plan.inputs) == len(shared.wrt) and all(
-            a is b for a, b in zip(plan.inputs, shared.wrt, strict=True)
-        )
-        self._at = np.array([i for v in shared.wrt for i in place[v]], dtype=np.intp)
-        unknowns = _places([v for b in plan.blocks for v in b.variables])
-        self._start = np.zeros(sum(len(p) for p in unknowns.values()))
-        for cycle in plan.cycles:
-            start = unpack(cycle.variables, cycle.guess(base), {})
-            for v in cycle.variables:
-                self._start[unknowns[v]] = np.reshape(start[v], -1)
-        self._rows = np.array([i for v in of for i in unknowns[v]], dtype=np.intp)
-        self._first = int(self._rows[0])
-        self._shape = self._rows.size, self._at.size
-        self._recent: tuple[bytes, np.ndarray, np.ndarray] | None = None
-
-    def at(self, x: np.ndarray) -> tuple[bytes, np.ndarray, np.ndarray] | None:
-        """The point, the values of the unknowns and the derivatives there."""
-        key, recent = x.tobytes(), self._recent
-        if recent is not None and recent[0] == key:
-            return recent
-        if self._whole:
-            known = x
-        else:
-            known = self._known.copy()
-            known[self._at] = x
-        found = self.program.solve(known, self._start if recent is None else recent[1])
-        if found is None and recent is not None:
-            found = self.program.solve(known, self._start)
-        if found is None:
-            return None
-        self._recent = key, *found
-        return self._recent
-
-    def value(self, x: np.ndarray) -> tuple[Any, float]:
-        """A number for a scalar output, else the outputs flattened and concatenated."""
-        found = self.at(x)
-        if found is None:
-            return None, nan
-        return found[1][self._first if self.scalar else self._rows], 0.0
-
-    def jac(self, x: np.ndarray) -> tuple[Any, float]:
-        """The gradient of a scalar output, else the Jacobian."""
-        found = self.at(x)
-        if found is None:
-            return None, nan
-        if self.scalar:
-            return found[2].copy(), 0.0
-        matrix = found[2].reshape(self._shape)
-        return (sp.csr_array(matrix) if self.sparse else matrix.copy()), 0.0
-
-
-def _places(variables: Sequence[Variable]) -> dict[Variable, range]:
+def places(variables: Sequence[Variable]) -> dict[Variable, range]:
     """Where each variable is in a packed vector."""
     out, at = {}, 0
     for v in variables:
         out[v] = range(at, at + v.size)
         at += v.size
     return out
+
+
+def start_of(plan: Plan, values: dict[Variable, Any]) -> np.ndarray:
+    """The unknowns of all blocks before a solve: the guesses of the cycles."""
+    unknowns = places([v for b in plan.blocks for v in b.variables])
+    start = np.zeros(sum(len(p) for p in unknowns.values()))
+    for cycle in plan.cycles:
+        guess = unpack(cycle.variables, cycle.guess(values), {})
+        for v in cycle.variables:
+            start[unknowns[v]] = np.reshape(guess[v], -1)
+    return start

@@ -22,7 +22,9 @@ from .errors import (
 )
 from .expr import describe
 from .nonlinear import METHODS, Options, is_singular_at
+from .nonlinear.base import natural_scale, scaled_residual
 from .plan import Plan
+from .small import small_solver, start_of
 from .walk import variables_of
 
 __all__ = ["BlockReport", "State", "forward", "input_values"]
@@ -72,18 +74,40 @@ def make_options(tol: float, max_iterations: int) -> Options:
 
 
 _DEFAULT = Options()
+OFTEN = 3  # solves after which a small program is compiled as a whole
 
 
 class State:
     """The verified values of all variables, and what derivatives need at them."""
 
-    __slots__ = ("checked", "kinks_checked", "linear", "plan", "reports", "values")
+    __slots__ = ("_linear", "_reports", "checked", "kinks_checked", "plan", "steps", "values")
 
-    def __init__(self, plan: Plan, values: Values) -> None:
+    def __init__(self, plan: Plan, values: Values, steps: Sequence[int] | None = None) -> None:
         self.plan, self.values = plan, values
-        self.linear: dict[Cycle, Linearization] = {}
-        self.reports: list[BlockReport] = []
-        self.checked = self.kinks_checked = False
+        # Of a solve at once (with so many steps in each cycle) linearizations and reports are made when asked for.
+        self.steps = steps
+        self._linear: dict[Cycle, Linearization] | None = {} if steps is None else None
+        self._reports: list[BlockReport] | None = [] if steps is None else None
+        self.checked, self.kinks_checked = steps is not None, False  # what is solved at once is regular
+
+    @property
+    def linear(self) -> dict[Cycle, Linearization]:
+        """The linearization of each cycle."""
+        if self._linear is None:
+            self._linear = {}
+            linearize_again(self, {})
+        return self._linear
+
+    @property
+    def reports(self) -> list[BlockReport]:
+        """How each block was solved."""
+        if self._reports is None:
+            self._reports = _reports_at_once(self)
+        return self._reports
+
+    @reports.setter
+    def reports(self, reports: list[BlockReport]) -> None:
+        self._reports = reports
 
 
 class CycleSystem:
@@ -161,6 +185,10 @@ def forward(
     EvaluationError
         An explicit equation is NaN or infinite.
     """
+    if options is _DEFAULT and not start and not methods:
+        at_once = _at_once(plan, values)
+        if at_once is not None:
+            return at_once
     state = State(plan, values)
     with np.errstate(all="ignore"):
         for block in plan.blocks:
@@ -173,6 +201,45 @@ def forward(
             else:
                 _solve_cycle(state, block, options, methods, start, warn_singular)
     return state
+
+
+def _at_once(plan: Plan, values: Values) -> State | None:
+    """The state of a small program that has been solved a few times, by one compiled call (``small``)."""
+    count = plan.functions["solves"] = plan.functions.get("solves", 0) + 1
+    if count <= OFTEN:
+        return None
+    program = small_solver(plan)
+    if program is None:
+        return None
+    if "start" not in plan.functions:
+        unknowns = [v for b in plan.blocks for v in b.variables]
+        plan.functions["start"] = start_of(plan, values), unknowns, all(not v.shape for v in unknowns)
+    start, unknowns, scalars = plan.functions["start"]
+    found = program.solve(pack(plan.inputs, values), start)
+    if found is None:
+        return None
+    z, steps = found
+    if scalars:
+        values.update(zip(unknowns, z, strict=True))
+    else:
+        unpack(unknowns, z, values)
+    return State(plan, values, steps)
+
+
+def _reports_at_once(state: State) -> list[BlockReport]:
+    """Reports of a solve at once; the residuals are computed again."""
+    out = []
+    steps = iter(state.steps or ())
+    for block in state.plan.blocks:
+        if isinstance(block, Run):
+            out.append(BlockReport(block.name, "explicit", block.size, Status.SOLVED, 0, 0.0, "evaluated"))
+            continue
+        u = pack(block.variables, state.values)
+        with np.errstate(all="ignore"):
+            r, J = CycleSystem(block, state.values).linearize(u)
+            worst = scaled_residual(r, natural_scale(J, u))
+        out.append(BlockReport(block.name, "cycle", block.size, Status.SOLVED, int(next(steps)), worst, "newton"))
+    return out
 
 
 def _check_finite(run: Run, values: Values) -> None:

@@ -13,13 +13,14 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
-from .blocks import Cycle, Values, stack_columns, stack_rows, to_dense
+from .blocks import Cycle, Values, pack, stack_columns, stack_rows, to_dense
 from .derivatives import vjp as expression_vjp
 from .errors import DerivativeError
 from .expr import Variable, constant
 from .lagrangian import SecondOrder, multipliers, require_derivatives, tangents
 from .linear import make_solver
 from .plan import Plan
+from .small_totals import small_program
 from .solve import State
 from .sparsity import DENSE_SIZE, TooDenseError, flat_values, jacobian_map
 from .walk import variables_of
@@ -189,6 +190,10 @@ def jacobian(state: State, of: Sequence[Variable], wrt: Sequence[Variable], mode
 
 def _jacobian(state: State, of: Sequence[Variable], wrt: Sequence[Variable], mode: str) -> Any:
     n_out, n_in = sum(v.size for v in of), sum(v.size for v in wrt)
+    if mode == "auto" and state.steps is not None:
+        found = _at_once(state, of, wrt)
+        if found is not None:
+            return found
     if mode == "auto" and n_out > 1:
         small = SmallTotals.of(state.plan, tuple(of))
         if small is not None:
@@ -211,6 +216,16 @@ def _jacobian(state: State, of: Sequence[Variable], wrt: Sequence[Variable], mod
     seeds = {v: s.tocsr() if sp.issparse(s) else s for v, s in seeds.items()}
     _, cot = multipliers(state, seeds, state.plan.reach(frozenset(wrt)), many=True)
     return stack_columns([cot[v] if v in cot else _zeros(n_out, v.size) for v in wrt])
+
+
+def _at_once(state: State, of: Sequence[Variable], wrt: Sequence[Variable]) -> np.ndarray | None:
+    """The Jacobian of a small program that was solved at once."""
+    program = small_program(state.plan, tuple(of), tuple(wrt))
+    if program is None:
+        return None
+    unknowns = [v for b in state.plan.blocks for v in b.variables]
+    found = program.solve(pack(state.plan.inputs, state.values), pack(unknowns, state.values))
+    return None if found is None else found[1].reshape(sum(v.size for v in of), sum(v.size for v in wrt))
 
 
 class SmallTotals:

@@ -100,5 +100,5 @@ class LlvmBackend:
 
     def small_program(self, variables: tuple[Variable, ...], steps: Sequence[Any], totals: Any) -> Any:
         """One compiled call for a small program (:class:`.small.SmallProgram`); None where it needs calls of NumPy."""
-        program = SmallProgram(variables, [Step(*s) for s in steps], Totals(*totals))
+        program = SmallProgram(variables, [Step(*s) for s in steps], None if totals is None else Totals(*totals))
         return program if program.usable else None

@@ -299,6 +299,8 @@ def _program() -> str:
         status = c.op(f"call i64 @{NAME}_block(ptr {c.load(f['blocks'], k, 'ptr')})")
         with c.when(c.op(f"icmp ne i64 {status}, 0")):
             c.give(status)
+    with c.when(c.op(f"icmp eq ptr {f['totals']}, null")):
+        c.give("0")
     c.give(c.op(f"call i64 @{NAME}_totals(ptr {f['totals']})"))
     c.emit("ret i64 0")
     return c.text()

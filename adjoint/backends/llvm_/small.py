@@ -99,13 +99,13 @@ class SmallProgram:
     totals : what to differentiate
     """
 
-    def __init__(self, variables: tuple[Variable, ...], steps: Sequence[Step], totals: Totals) -> None:
+    def __init__(self, variables: tuple[Variable, ...], steps: Sequence[Step], totals: Totals | None) -> None:
         self.steps, self.totals = steps, totals
         self.pieces = [_Piece(variables, _outputs(s), s.definitions) for s in steps]
-        self.last = _Piece(variables, [totals.entries, totals.check], {})
+        self.last = None if totals is None else _Piece(variables, [totals.entries, totals.check], {})
         self.size = sum(v.size for v in variables)
         self.known = self.size - sum(v.size for s in steps for v in s.variables)
-        self.usable = all(p.usable for p in (*self.pieces, self.last))
+        self.usable = all(p.usable for p in (*self.pieces, self.last) if p is not None)
         if self.usable:
             self._call = ctypes.PYFUNCTYPE(ctypes.c_int64, ctypes.c_void_p)(runtime()["program"])
         self.free: list[_Frame] = []
@@ -119,7 +119,7 @@ class SmallProgram:
         for step, piece in zip(self.steps, self.pieces, strict=True):
             records.append(self._block(step, piece, doubles, words, z, z + offset))
             offset += sum(v.size for v in step.variables)
-        totals, out = self._totals(doubles, words, z)
+        totals, out = ([], 0) if self.totals is None else self._totals(self.totals, self.last, doubles, words, z)
         starts = [words.add(len(r)) for r in records]
         listed = words.add(len(records))
         last, program = words.add(len(totals)), words.add(len(PROGRAM))
@@ -134,10 +134,10 @@ class SmallProgram:
             whole[start : start + len(record)] = [address(i) for i in record]
         whole[listed : listed + len(starts)] = [word_at + 8 * s for s in starts]
         whole[last : last + len(totals)] = [address(i) for i in totals]
-        whole[program : program + 3] = word_at + 8 * listed, len(starts), word_at + 8 * last
+        whole[program : program + 3] = word_at + 8 * listed, len(starts), word_at + 8 * last if totals else 0
         for table, entries in self._tables:
             whole[table : table + len(entries)] = [address(i) for i in entries]
-        n_out = len(self.totals.targets) * self.totals.columns
+        n_out = 0 if self.totals is None else len(self.totals.targets) * self.totals.columns
         return _Frame(data[z : z + self.size], data[out : out + n_out], word_at + 8 * program, (data, whole))
 
     def _table(self, piece: _Piece, doubles: _Arena, words: _Arena, z: int, outputs: Sequence[int]) -> int:
@@ -160,6 +160,7 @@ class SmallProgram:
     def _block(self, step: Step, piece: _Piece, doubles: _Arena, words: _Arena, z: int, own: int) -> Any:
         if step is self.steps[0]:
             self._tables: list[tuple[int, Any]] = []
+            self._counted: list[int] = []
         n = sum(v.size for v in step.variables)
         entry = ("", driver_address())
         if step.kind == "run":
@@ -168,6 +169,8 @@ class SmallProgram:
             return [filled.get(f, ("", 0)) for f in BLOCK]
         residual, entries = doubles.add(n), doubles.add(piece.sizes[1])
         assert step.position is not None
+        count = words.add(1)
+        self._counted.append(count)
         record = {
             "kind": ("", KINDS["cycle"]),
             "function": entry,
@@ -183,13 +186,12 @@ class SmallProgram:
             "LU": ("double", doubles.add(n * n)),
             "pivots": ("word", words.add(n)),
             "step": ("double", doubles.add(n)),
-            "steps": ("word", words.add(1)),
+            "steps": ("word", count),
             "scale": ("double", doubles.add(n)),
         }
         return [record[f] for f in BLOCK]
 
-    def _totals(self, doubles: _Arena, words: _Arena, z: int) -> Any:
-        t, piece = self.totals, self.last
+    def _totals(self, t: Totals, piece: Any, doubles: _Arena, words: _Arena, z: int) -> Any:
         entries, check = doubles.add(piece.sizes[0]), doubles.add(1)
         out = doubles.add(len(t.targets) * t.columns)
         record = {
@@ -212,8 +214,9 @@ class SmallProgram:
         return [record[f] for f in TOTALS], out
 
     # -- the call
-    def solve(self, known: np.ndarray, start: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
-        """Values of the unknowns (new array), and the derivatives wanted, by rows (new array)."""
+    def solve(self, known: np.ndarray, start: np.ndarray) -> tuple[np.ndarray, Any] | None:
+        """Values of the unknowns, and the derivatives wanted, by rows (new arrays); where none are wanted, how many steps
+        each cycle took."""
         try:
             frame = self.free.pop()
         except IndexError:
@@ -223,7 +226,7 @@ class SmallProgram:
         z[k:] = start
         found = None
         if self._call(frame.program) == 0:
-            found = z[k:].copy(), frame.out.copy()
+            found = z[k:].copy(), frame.keep[1][self._counted] if self.totals is None else frame.out.copy()
         self.free.append(frame)
         return found
 
