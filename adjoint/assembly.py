@@ -16,7 +16,7 @@ from .expr import Expr, constant
 from .primitives.indexing import concatenate, ravel, scatter_flat, take_flat
 from .sparsity import SparseMap, flat_values
 
-__all__ = ["Assembly"]
+__all__ = ["Assembly", "data_of"]
 
 
 class Assembly:
@@ -78,6 +78,11 @@ def _mirrored(rows: np.ndarray, columns: np.ndarray) -> tuple[np.ndarray, np.nda
     chosen[pick] = True
     rows, columns = np.concatenate([high[pick], low[beside]]), np.concatenate([low[pick], high[beside]])
     return rows, columns, np.concatenate([pick, beside]), chosen
+
+
+def data_of(map_: SparseMap) -> Expr:
+    """The data of the map's own (CSC) matrix, as one vector."""
+    return _placed(map_, np.ones(map_.position.size, dtype=bool), np.arange(map_.indices.size))
 
 
 def _placed(map_: SparseMap, keep: np.ndarray, source: np.ndarray) -> Expr:

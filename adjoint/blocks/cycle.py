@@ -10,6 +10,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from ..analysis import BlockInfo, raise_structure
+from ..assembly import data_of
 from ..backends import Backend
 from ..equations import Equations
 from ..expr import Expr, Variable
@@ -152,8 +153,10 @@ class Cycle:
         return self._functions["map"]
 
     def fused(self) -> Callable[..., Any]:
-        """(g, entries of ∂g/∂u) in one call."""
-        return self._compile("fused", lambda: [self._outputs, flat_values(self.jacobian)])
+        """(g, what :meth:`matrix` makes ∂g/∂u of) in one call: its entries, or all data of a sparse matrix."""
+        if self.dense:
+            return self._compile("fused", lambda: [self._outputs, flat_values(self.jacobian)])
+        return self._compile("fused", lambda: [self._outputs, data_of(self.jacobian)])
 
     def function(self) -> Callable[..., Any]:
         """The compiled function that the cycle is solved by: :meth:`fused`."""
@@ -197,8 +200,8 @@ class Cycle:
         return self._functions["dense"]
 
     def matrix(self, entries: np.ndarray) -> Any:
-        """∂g/∂u from its entries."""
-        return self.jacobian.dense(entries) if self.dense else self.jacobian.matrix(entries)
+        """∂g/∂u from what :meth:`fused` gives."""
+        return self.jacobian.dense(entries) if self.dense else self.jacobian.wrap(entries)
 
     @property
     def is_linear(self) -> bool:

@@ -133,8 +133,8 @@ class SparsePattern:
         out = data[self.gather] if self.gather is not None else np.array(data)
         if out.dtype != np.float64 and out.dtype != np.complex128:
             out = out.astype(complex if out.dtype.kind == "c" else float)
-        # A square that overflows is looked at again.
-        if not np.isfinite(np.vdot(out, out)) and not np.isfinite(out).all():
+        # A sum that overflows is looked at again. (A dot product would start threads of BLAS, which may have to wait.)
+        if not np.isfinite(np.add.reduce(out)) and not np.isfinite(out).all():
             bad = self.columns[~np.isfinite(out)]
             raise SingularMatrix("the matrix has entries that are not finite", int(bad[0]))
         return out
