@@ -76,10 +76,11 @@ def test_few_equations_are_straight_line_code() -> None:
 
 @compiled
 def test_a_cycle_says_how_its_residuals_and_their_jacobian_are_computed() -> None:
-    _, block, loop = adj.explain(ring(100)).splitlines()
+    _, block, *loops = adj.explain(ring(100)).splitlines()
     assert block == "u0, u1, u2, u3, …: cycle, 100 equations"
-    assert loop.startswith("  loop of 100 steps: ")
-    assert "sin" in loop and "cos" in loop, "the derivative of sin"
+    (computing,) = [loop for loop in loops if "sin" in loop]
+    assert computing.startswith("  loop of 100 steps: ")
+    assert "cos" in computing, "the derivative of sin, in the same loop"
 
 
 @compiled

@@ -192,16 +192,20 @@ def test_special_values_elementwise(name: str, backend: Any) -> None:
     function = backend.compile(list(scalars.values), [scalars.node])
     with np.errstate(all="ignore"):
         one_by_one = np.array([function(*column)[0] for column in grid.T])
-        expected = np.array(
-            [sample.reference(*column, *case.params) for column in grid.T]
-        )  # scalars may differ
-    _same_special(one_by_one, expected, grid, name)
+        scalars_may_differ = np.array([sample.reference(*column, *case.params) for column in grid.T])
+    # NumPy gives nan for (-inf) ** 0.5 of scalars, and C's inf in arrays: either is right.
+    one_by_one = np.where(_equal(one_by_one, expected), scalars_may_differ, one_by_one)
+    _same_special(one_by_one, scalars_may_differ, grid, name)
+
+
+def _equal(actual: np.ndarray, expected: np.ndarray) -> np.ndarray:
+    same = (actual == expected) | (np.isnan(actual) & np.isnan(expected))
+    with np.errstate(all="ignore"):
+        return same | (np.abs(actual - expected) <= 1e-14 * np.abs(expected))
 
 
 def _same_special(actual: np.ndarray, expected: np.ndarray, grid: np.ndarray, name: str) -> None:
-    same = (actual == expected) | (np.isnan(actual) & np.isnan(expected))
-    with np.errstate(all="ignore"):
-        same |= np.abs(actual - expected) <= 1e-14 * np.abs(expected)
+    same = _equal(actual, expected)
     wrong = [
         f"{name}{tuple(grid[:, i])} = {actual[i]}, NumPy: {expected[i]}" for i in np.flatnonzero(~same)[:6]
     ]

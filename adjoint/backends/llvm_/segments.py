@@ -179,6 +179,19 @@ class ScalarProgram:
         ``seeds`` are the cotangents of the outputs. The adjoint of a variable is λ of its equation; variables that the
         outputs do not depend on are not among them.
         """
+        frame, ct, outputs, cotangents = self._swept(arrays, seeds)
+        adjoints = {v: ct[p] for v, p in self.tape.definitions.items()}
+        self._free.append(frame)
+        return outputs, cotangents, adjoints
+
+    def gradient(self, *arrays: Any, seeds: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+        """Outputs, and cotangents of the inputs alone."""
+        frame, _, outputs, cotangents = self._swept(arrays, seeds)
+        self._free.append(frame)
+        return outputs, cotangents
+
+    def _swept(self, arrays: Sequence[Any], seeds: Sequence[Any]) -> tuple[_Frame, np.ndarray, list[Any], list[Any]]:
+        """A frame after both sweeps, its cotangents, and those asked for."""
         frame = self._start(arrays)
         ct = frame.derivatives()
         for positions, repeated, seed in zip(self._plain, self._repeated, seeds, strict=True):
@@ -192,9 +205,7 @@ class ScalarProgram:
             ct[start:stop].reshape(shape).copy() if shape else ct[start]
             for (start, stop), shape in zip(self._spans, self.input_shapes, strict=True)
         ]
-        adjoints = {v: ct[p] for v, p in self.tape.definitions.items()}
-        self._free.append(frame)
-        return outputs, cotangents, adjoints
+        return frame, ct, outputs, cotangents
 
     def pushforward(self, *arrays: Any, tangents: Sequence[Any]) -> tuple[list[Any], list[Any]]:
         """Outputs and their tangents; ``tangents`` are those of the inputs."""

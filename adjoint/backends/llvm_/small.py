@@ -215,8 +215,8 @@ class SmallProgram:
 
     # -- the call
     def solve(self, known: np.ndarray, start: np.ndarray) -> tuple[np.ndarray, Any] | None:
-        """Values of the unknowns, and the derivatives wanted, by rows (new arrays); where none are wanted, how many steps
-        each cycle took."""
+        """Values of the unknowns, and the derivatives wanted, by rows (new arrays); where none are wanted, how many
+        steps each cycle took."""
         try:
             frame = self.free.pop()
         except IndexError:
