@@ -91,7 +91,10 @@ def hidden(form: Form) -> list[Variable]:
     ``exp(−∞) = 0`` or where an index leaves an element out."""
     order = topological(form.outputs, definitions=form.definitions)
     shown: set[Expr] = set(form.outputs)
+    seen: dict[Expr, np.ndarray] = {}  # elements that indices leave
     for node in reversed(order):
+        if node in seen and seen[node].all():
+            shown.add(node)
         if node in shown and node.size:
             if node in form.definitions:
                 shown.add(form.definitions[node])  # type: ignore[index]
@@ -99,6 +102,12 @@ def hidden(form: Form) -> list[Variable]:
                 shown.update(node.args)
             elif node.op is not None and (node.op.name == "divide" or _is_positive_power(node)):
                 shown.add(node.args[0])
+            elif node.op is not None and node.op.name in ("getitem", "take") and node.shape:
+                base = node.args[0]
+                left = np.zeros(base.shape, dtype=bool)
+                at = np.arange(base.size).reshape(base.shape)
+                left.reshape(-1)[node.op.value(at, *node.params).reshape(-1)] = True
+                seen[base] = seen[base] | left if base in seen else left
     found = [v for v in form.leaves if v not in shown]
     return found + [v for v, e in form.definitions.items() if v not in shown and e not in shown]
 
