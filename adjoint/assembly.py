@@ -15,6 +15,7 @@ import scipy.sparse as sp
 from .expr import Expr, constant
 from .primitives.indexing import concatenate, ravel, scatter_flat, take_flat
 from .sparsity import SparseMap, flat_values
+from .terms import sorted_pairs
 
 __all__ = ["Assembly", "data_of"]
 
@@ -36,7 +37,7 @@ class Assembly:
         if symmetric:
             rows, columns, source, chosen = _mirrored(rows, columns)
             keep = chosen[map_.position]
-        order = np.lexsort((columns, rows))
+        order = sorted_pairs(rows, columns, self.shape[1])
         rows, columns = rows[order], columns[order]
         self.data = _placed(map_, keep, source[order])
         index = np.int32 if max(rows.size, *self.shape) < 2**31 - 1 else np.int64
@@ -69,7 +70,7 @@ def _mirrored(rows: np.ndarray, columns: np.ndarray) -> tuple[np.ndarray, np.nda
     """Rows and columns of a symmetric matrix, the entry behind each, and which entries stand for their pair: those of
     the lower triangle, or of the upper one where it alone has an entry."""
     high, low = np.maximum(rows, columns), np.minimum(rows, columns)
-    order = np.lexsort((rows < columns, low, high))
+    order = sorted_pairs(high, 2 * low + (rows < columns), 2 * int(high.max(initial=0)) + 2)
     first = np.ones(order.size, dtype=bool)
     first[1:] = (np.diff(high[order]) != 0) | (np.diff(low[order]) != 0)
     pick = order[first]

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["Function", "Shared"]
 
 OFTEN = 3  # solves after which a small program is compiled as a whole
-LONG = 4096  # elements; of longer vectors the last one is remembered by reference
+LONG = 512  # elements; of longer vectors the last one is remembered by reference
 KEPT = 3  # points remembered: optimizers return to the last accepted one
 FLOAT = np.dtype(float)
 
@@ -217,7 +217,7 @@ class Function:
     # -- values and derivatives
     @property
     def solution(self) -> Solution:
-        """The solution at the last point (of a vector of more than 4096 elements: at its elements as they are now)."""
+        """The solution at the last point (of a vector of more than 512 elements: at its elements as they are now)."""
         if self._shared.last is None:
             raise ModelError("the function has not been called yet: there is no solution")
         last = self._shared.last

@@ -20,7 +20,7 @@ from .errors import AdjointError
 from .expr import Constant, Expr, as_expr, constant
 from .primitives.elementwise import zeros
 from .primitives.indexing import concatenate, ravel
-from .terms import Index, Term, compose, gather, merged
+from .terms import Index, Term, compose, gather, merged, sorted_pairs
 from .walk import topological
 
 __all__ = ["SparseMap", "TooDenseError", "jacobian_map"]
@@ -268,7 +268,7 @@ class SparseMap:
         rows = np.concatenate([t.rows for t in (*moving, *fixed)] or [np.zeros(0, int)])
         cols = np.concatenate([t.cols for t in (*moving, *fixed)] or [np.zeros(0, int)])
         count = sum(t.rows.size for t in moving)
-        order = np.lexsort((rows, cols))
+        order = sorted_pairs(cols, rows, shape[0])
         new = np.ones(order.size, dtype=bool)
         new[1:] = (np.diff(rows[order]) != 0) | (np.diff(cols[order]) != 0)
         position = np.empty(order.size, dtype=np.intp)

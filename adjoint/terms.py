@@ -10,7 +10,7 @@ import numpy as np
 from .expr import Expr
 from .primitives.indexing import take_flat
 
-__all__ = ["Index", "Term", "compose", "gather", "merged"]
+__all__ = ["Index", "Term", "compose", "gather", "merged", "sorted_pairs"]
 
 Index = np.ndarray
 
@@ -24,6 +24,14 @@ class Term:
     coef: np.ndarray | None
     base: Expr | None
     sel: Index | None
+
+
+def sorted_pairs(major: Index, minor: Index, minors: int) -> Index:
+    """The order of pairs of numbers by the first, then by the second (one of 0 … minors − 1)."""
+    if major.size and (int(major.max()) + 1) * minors < 2**62:
+        # One key: what is in order already, as most entries are, is merged instead of sorted.
+        return np.argsort(major.astype(np.int64) * minors + minor, kind="stable")
+    return np.lexsort((minor, major))
 
 
 def _picked(x: np.ndarray | None, index: Index) -> np.ndarray | None:

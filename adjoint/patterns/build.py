@@ -68,11 +68,21 @@ class Builder:
             if level in sums:
                 self._add_up(sums[level])
             for group in groups.get(level, ()):
+                group = self._ascending(group)
                 self._add_vector(self._evaluated(group), group.members)
             if level in defined:
                 self._name(defined[level])
 
     # -- vectors
+    def _ascending(self, group: Group) -> Group:
+        """The group in the order in which its elements are in memory, where it is the reverse (as in long sums)."""
+        for row in group.operands:
+            if self.graph.kind[row[0]] == LOAD:
+                if self.graph.position[row[0]] > self.graph.position[row[-1]]:
+                    return Group(group.members[::-1], group.steps, group.operands[:, ::-1])
+                break
+        return group
+
     def _add_vector(self, vector: Expr, members: Index) -> None:
         self.source[members] = len(self.vectors)
         self.position[members] = np.arange(members.size)

@@ -31,9 +31,7 @@ def is_long(order: Sequence[Expr]) -> bool:
 
 
 def _from_tape(program: Any) -> Callable[..., tuple[Any, ...]]:
-    def function(*arrays: Any) -> tuple[Any, ...]:
-        return tuple(program.value(*arrays))
-
+    function = program.function()
     operations = f"tape of {program.tape.operations:,} scalar operations"
     function.summary = lambda: [operations]  # type: ignore[attr-defined]
     return function

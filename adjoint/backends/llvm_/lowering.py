@@ -371,20 +371,26 @@ class _Lowering:
         self._settle(buffer)
 
     def _settle(self, buffer: Buffer) -> None:
-        """Sinks store instead of adding where nothing is there before: if no two meet, or for the one that is first."""
+        """Sinks store instead of adding where nothing is there before: those that meet no other, or the one before all
+        others."""
         self._part(buffer)
         sinks = self.by_buffer.get(buffer, [])
-        if not sinks or any(s.kind != "add" or (s.access.is_one and s.access.size > 1) for s in sinks):
+        if not sinks or any(s.kind != "add" for s in sinks):
             return
-        if sum(s.access.size for s in sinks) <= buffer.size and self._disjoint(buffer, sinks):
-            for s in sinks:
+        before = buffer.clear.buffer.clear if isinstance(buffer.clear, Load) else buffer.clear
+        tables = [s.access.table() for s in sinks]
+        free = np.bincount(np.concatenate(tables), minlength=buffer.size) == 1
+        free &= np.broadcast_to(before, buffer.size) == 0.0
+        for s, table in zip(sinks, tables, strict=True):
+            if free[table].all():
                 s.kind = "store"
+        if all(s.kind == "store" for s in sinks):
             if sum(s.access.size for s in sinks) == buffer.size:
                 self.clears.remove(buffer)
             return
         first = min(sinks, key=lambda s: s.stage)
         alone = sum(s.stage == first.stage for s in sinks) == 1
-        if alone and buffer.clear == 0.0 and _is_run(first.access):
+        if alone and isinstance(before, float) and before == 0.0 and _is_run(first.access):
             first.kind = "store"
             start, stop = first.access.offset, first.access.offset + first.access.size
             buffer.gaps = [(a, b) for a, b in ((0, start), (stop, buffer.size)) if a < b]
@@ -403,15 +409,6 @@ class _Lowering:
                 self._sink("add", self._reload(s.value), buffer, s.access)
             else:
                 near.append(s.access.offset)
-
-    @staticmethod
-    def _disjoint(buffer: Buffer, sinks: Sequence[Sink]) -> bool:
-        """Whether no two sinks meet, and nothing but zeros is where they go."""
-        at = np.concatenate([s.access.table() for s in sinks])
-        before = buffer.clear.buffer.clear if isinstance(buffer.clear, Load) else buffer.clear
-        if np.any(np.broadcast_to(before, buffer.size)[at] != 0.0):
-            return False
-        return int(np.bincount(at, minlength=buffer.size).max(initial=0)) <= 1
 
     def _concatenate(self, node: Expr, target: Buffer | None) -> None:
         buffer = self.made[node] = self._buffer(node.size, target, 0)

@@ -7,7 +7,7 @@ the loops of an opcode serve all programs, so that a program is ready as soon as
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -172,6 +172,29 @@ class ScalarProgram:
         out = self._outputs(frame.w)
         self._free.append(frame)
         return out
+
+    def function(self) -> Callable[..., tuple[Any, ...]]:
+        """:meth:`value` as a function that gives a tuple; of one array, and with scalar outputs, with less around it."""
+        if len(self._spans) != 1 or not self.input_shapes[0] or not all(isinstance(p, int) for p in self._plain):
+            return lambda *arrays: tuple(self.value(*arrays))
+        free, make, stop, places, run = self._free, _Frame, self._spans[0][1], self._plain, self._ahead
+        table = self._table(VALUE)
+        start, count = _address(table), len(table)
+
+        def function(x: Any) -> tuple[Any, ...]:
+            try:
+                frame = free.pop()
+            except IndexError:
+                frame = make(self)
+                frame.tape[VALUE, 5:7] = start, count
+            w = frame.w
+            w[:stop] = x if x.ndim == 1 else x.reshape(-1)
+            run(frame.addresses[VALUE])
+            out = tuple([w[p] for p in places])
+            free.append(frame)
+            return out
+
+        return function
 
     def pullback(self, *arrays: Any, seeds: Sequence[Any]) -> tuple[list[Any], list[Any], dict[Variable, Any]]:
         """Outputs, cotangents of the inputs, and adjoints of the variables with definitions.
