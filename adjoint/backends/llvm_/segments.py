@@ -174,7 +174,7 @@ class ScalarProgram:
         return out
 
     def function(self) -> Callable[..., tuple[Any, ...]]:
-        """:meth:`value` as a function that gives a tuple; of one array, and with scalar outputs, with less around it."""
+        """:meth:`value` as a function that gives a tuple; of one array, and with scalar outputs, in less time."""
         if len(self._spans) != 1 or not self.input_shapes[0] or not all(isinstance(p, int) for p in self._plain):
             return lambda *arrays: tuple(self.value(*arrays))
         free, make, stop, places, run = self._free, _Frame, self._spans[0][1], self._plain, self._ahead
