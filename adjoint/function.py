@@ -58,6 +58,7 @@ class Shared:
         self.size = sum(v.size for v in self.wrt)
         self.solves = 0
         self.last: bytes | np.ndarray | None = None
+        self.again: tuple[Callable[[np.ndarray], Any], float] | None = None
         self.recent: list[tuple[bytes, State | None]] = []  # no state: evaluated, but not solved as a whole
         self._base: Any = None
 
@@ -84,12 +85,14 @@ class Shared:
         self.last = key
         return state
 
-    def note(self, vector: np.ndarray) -> None:
-        """Note a point at which a function was evaluated; a long vector by reference: its copy would cost as much."""
+    def note(self, vector: np.ndarray, again: Callable[[np.ndarray], Any], check: float) -> None:
+        """Note a point at which a function was evaluated; a long vector by reference (a copy would cost as much), with
+        the check that tells later whether it is still the same."""
         if self.size > LONG:
             if vector is not self.last:
                 self.last = vector
                 self.solves += 1
+            self.again = again, check
             return
         key = vector.tobytes()
         if key != self.last:
@@ -217,11 +220,15 @@ class Function:
     # -- values and derivatives
     @property
     def solution(self) -> Solution:
-        """The solution at the last point (of a vector of more than 512 elements: at its elements as they are now)."""
+        """The solution at the last point. (A vector of more than 512 elements must not have been changed since.)"""
         if self._shared.last is None:
             raise ModelError("the function has not been called yet: there is no solution")
-        last = self._shared.last
-        return Solution(self._shared.state(np.frombuffer(last) if isinstance(last, bytes) else last))
+        last, again = self._shared.last, self._shared.again
+        if isinstance(last, bytes):
+            last = np.frombuffer(last)
+        elif again is not None and again[0](last)[-1] != again[1]:
+            raise ModelError("the vector was changed in place since the last call: call the function again")
+        return Solution(self._shared.state(last))
 
     @property
     def solves(self) -> int:
@@ -296,7 +303,8 @@ class Function:
             x = self._shared.vector(vector)
             found, check = fast.hess(x, weights)
             if isfinite(check):
-                self._shared.note(x)
+                kept = weights.copy()
+                self._shared.note(x, lambda x: fast.hess(x, kept), check)
                 return found
         matrix = totals.hessian(self._shared.state(vector), self._weights(weights), self.wrt)
         return sp.csr_array(matrix) if self.sparse else totals.as_dense(matrix)
@@ -311,7 +319,8 @@ class Function:
             x = self._shared.vector(vector)
             found, check = fast.hessp(x, weights, direction)
             if isfinite(check):
-                self._shared.note(x)
+                kept = weights.copy(), direction.copy()
+                self._shared.note(x, lambda x: fast.hessp(x, *kept), check)
                 return found
         directions = unpack(self.wrt, direction.copy(), {})
         parts = totals.hvp(self._shared.state(vector), self._weights(weights), directions, self.wrt)
@@ -345,7 +354,7 @@ def _quick(kernel: Callable[..., Any], shared: Shared, scalar: bool, general: Ca
         found, check = kernel(vector)
         if not isfinite(check):
             return general(vector)
-        note(vector)
+        note(vector, kernel, check)
         return float(found) if scalar else found
 
     return function

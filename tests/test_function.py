@@ -404,3 +404,23 @@ def test_scalar_routines() -> None:
     assert m.solve(x=root)["y2"] == pytest.approx(12.2)
     newton = so.root_scalar(lambda x: fun([x]) - 12.2, fprime=lambda x: fun.jac([x])[0], x0=1.0, method="newton")
     assert newton.root == pytest.approx(root)
+
+
+@pytest.mark.parametrize("n", [5, 2000])
+def test_the_solution_at_the_last_point(n: int) -> None:
+    """A long vector is remembered by reference; a change of it in place is noticed."""
+    m = adj.Program()
+    m.define("f", np.sum(np.sin(m.input("x", np.linspace(0.1, 1.0, n)))))
+    fun = m.function("f")
+    v = fun.x0
+    for call in (fun, fun.jac, fun.hess, lambda v: fun.hessp(v, np.ones(n))):
+        call(v)
+        np.testing.assert_array_equal(fun.solution["x"], v)
+    fun(v)
+    v[0] = 7.0
+    if n > function.LONG:
+        with pytest.raises(adj.ModelError, match="changed in place"):
+            fun.solution
+        assert fun(v) == fun.solution["f"]
+    else:
+        assert fun.solution["x"][0] == 0.1
