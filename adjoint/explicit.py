@@ -173,14 +173,14 @@ class Compiled:
         self.direction = tuple(Variable(f"d({v.name})", v.shape) for v in form.leaves)
 
     def compile(self, outputs: Sequence[Any], extra: Sequence[Any] = ()) -> Kernel:
-        """A function of the vector that prints no warnings of NumPy's."""
+        """A function of the vector that prints no warnings of NumPy's, and whose results are new arrays."""
         inner = self.backend.compile([*self.inputs, *extra], outputs, self.form.definitions)
         if getattr(self.backend, "silent", False):
             return inner
 
         def silenced(*args: Any) -> tuple[Any, ...]:
             with np.errstate(all="ignore"):
-                return inner(*args)
+                return tuple(_owned(r, args) for r in inner(*args))
 
         return silenced
 
@@ -280,6 +280,14 @@ class Compiled:
             return self.compile([parts, check], (self.weights, self.direction))
         except AdjointError:
             return None
+
+
+def _owned(result: Any, args: Sequence[Any]) -> Any:
+    """The result, as an array of its own: not a view, a constant or an argument."""
+    if type(result) is not np.ndarray:
+        return result
+    shared = not (result.flags.owndata and result.flags.writeable) or any(result is a for a in args)
+    return result.copy() if shared else result
 
 
 def _batched(form: Form, guards: Sequence[Expr], scalar: bool) -> tuple[Form, list[Expr]] | None:

@@ -16,7 +16,10 @@ import pytest
 
 import adjoint as adj
 from adjoint.__main__ import main
+from adjoint.backends import get_backend
 
+# A backend that is chosen says nothing of another that is missing.
+CHOSEN = {"ADJOINT_BACKEND": get_backend().name}
 ROOT = Path(__file__).resolve().parents[1]
 
 SELLAR = """
@@ -600,7 +603,7 @@ def process(*words: str, folder: Path, **environment: str) -> subprocess.Complet
     return subprocess.run(
         [sys.executable, "-m", "adjoint", *words],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": paths, **environment},
+        env={**os.environ, "PYTHONPATH": paths, **CHOSEN, **environment},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -642,7 +645,7 @@ def test_a_closed_pipe_is_no_error(file: Any, tmp_path: Path) -> None:
         command,
         shell=True,
         cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": paths},
+        env={**os.environ, "PYTHONPATH": paths, **CHOSEN},
         capture_output=True,
         text=True,
         timeout=120,
