@@ -35,13 +35,13 @@ class Products:
 
     @staticmethod
     def _leaf(table: dict[Variable, Variable], v: Variable) -> Variable:
-        if v not in table:
-            table[v] = Variable(f"d({v.name})", v.shape)
-        return table[v]
+        # Of threads that come at once all get the leaf of the first.
+        known = table.get(v)
+        return table.setdefault(v, Variable(f"d({v.name})", v.shape)) if known is None else known
 
     def _compiled(self, outputs: dict[Any, Expr], extra: dict[Variable, Variable]) -> Any:
         """A function of values and of the extra leaves: (f, value variables, extra variables, output keys)."""
-        from_leaf = {leaf: v for v, leaf in extra.items()}
+        from_leaf = {leaf: v for v, leaf in list(extra.items())}
         needed = variables_of(list(outputs.values()))
         values = [v for v in needed if v not in from_leaf]
         leaves = [v for v in needed if v in from_leaf]

@@ -487,3 +487,26 @@ def test_numba_in_one_process(when: str, tmp_path: Path) -> None:
     """Both use llvmlite: neither disturbs the other, whichever was first."""
     pytest.importorskip("numba", reason="is about numba and this library in one process")
     assert python(BESIDE, when, ADJOINT_CACHE_DIR=str(tmp_path)) == "both work\n"
+
+
+def test_threads_share_a_small_program() -> None:
+    """It is compiled, and its memory laid out, by whoever comes first; each thread has its own."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for a in range(1, 5):
+            m = adj.Program(backend="llvm")
+            x, y = m.input("x", 1.0), m.unknown("y")
+            m.constrain(y**3 + float(a) * y == x)
+            fun = m.function("y")
+
+            def work(k: int, m: Any = m, fun: Any = fun) -> tuple[float, float, float, float]:
+                sol, v = m.solve(x=float(k)), np.array([float(k)])
+                return sol["y"], sol.gradient("y", wrt="x"), fun(v), fun.jac(v)[0]
+
+            with ThreadPoolExecutor(8) as pool:
+                for k, (value, slope, again, gradient) in enumerate(pool.map(work, range(40))):
+                    np.testing.assert_allclose([value**3 + a * value, again**3 + a * again], k, atol=1e-10)
+                    np.testing.assert_allclose([slope, gradient], 1 / (3 * value**2 + a), rtol=1e-9)
+    finally:
+        sys.setswitchinterval(before)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ctypes
+import threading
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -109,10 +110,13 @@ class SmallProgram:
         if self.usable:
             self._call = ctypes.PYFUNCTYPE(ctypes.c_int64, ctypes.c_void_p)(runtime()["program"])
         self.free: list[_Frame] = []
+        self._lock = threading.Lock()
 
     # -- memory
     def _frame(self) -> _Frame:
         doubles, words = _Arena(np.float64), _Arena(np.int64)
+        self._tables: list[tuple[int, Any]] = []
+        self._counted: list[int] = []
         z = doubles.add(self.size)
         records: list[list[tuple[str, Any]]] = []
         offset = self.known
@@ -138,7 +142,8 @@ class SmallProgram:
         for table, entries in self._tables:
             whole[table : table + len(entries)] = [address(i) for i in entries]
         n_out = 0 if self.totals is None else len(self.totals.targets) * self.totals.columns
-        return _Frame(data[z : z + self.size], data[out : out + n_out], word_at + 8 * program, (data, whole))
+        keep = data, whole, self._counted
+        return _Frame(data[z : z + self.size], data[out : out + n_out], word_at + 8 * program, keep)
 
     def _table(self, piece: _Piece, doubles: _Arena, words: _Arena, z: int, outputs: Sequence[int]) -> int:
         """The head of a piece's only step; its table of addresses: work, constants, positions, variables, outputs."""
@@ -158,9 +163,6 @@ class SmallProgram:
         return head
 
     def _block(self, step: Step, piece: _Piece, doubles: _Arena, words: _Arena, z: int, own: int) -> Any:
-        if step is self.steps[0]:
-            self._tables: list[tuple[int, Any]] = []
-            self._counted: list[int] = []
         n = sum(v.size for v in step.variables)
         entry = ("", driver_address())
         if step.kind == "run":
@@ -220,13 +222,15 @@ class SmallProgram:
         try:
             frame = self.free.pop()
         except IndexError:
-            frame = self._frame()
+            with self._lock:  # its layout is worked out step by step
+                frame = self._frame()
         z, k = frame.z, self.known
         z[:k] = known
         z[k:] = start
         found = None
         if self._call(frame.program) == 0:
-            found = z[k:].copy(), frame.keep[1][self._counted] if self.totals is None else frame.out.copy()
+            _, words, counted = frame.keep
+            found = z[k:].copy(), words[counted] if self.totals is None else frame.out.copy()
         self.free.append(frame)
         return found
 
