@@ -15,26 +15,32 @@ import numpy as np
 
 from .blocks import Cycle, unpack
 from .expr import Expr, Variable
+from .nonlinear import Options
+from .nonlinear.base import FLOOR, SINGULAR_RCOND
+from .nonlinear.direct import CLOSE, GONE, GROWTH, RATE, STEPS
 from .plan import Plan
 from .sparsity import SparseMap, flat_values
 
-__all__ = ["constant_part", "places", "scaled", "small_solver", "start_of", "steps_of"]
+__all__ = ["LARGEST", "compiled_program", "constant_part", "places", "scaled", "small_solver", "start_of", "steps_of"]
 
-LARGEST = 48  # scalar unknowns, and inputs, of a program; beyond, overhead no longer shows
+LARGEST = 48  # scalar unknowns, and inputs, of a program; measured: beyond, overhead no longer shows
 LARGEST_CYCLE = 30  # scalar unknowns of a cycle
+RULE = (STEPS, Options().tol, CLOSE, GONE, RATE, GROWTH, FLOOR, SINGULAR_RCOND)  # of Newton's method for small blocks
 
 
 def small_solver(plan: Plan) -> Any:
     """What solves all blocks of a plan at once, made once per plan; None where it is not small, or not plain."""
     if "small" not in plan.functions:
         steps = steps_of(plan)
-        found = None if steps is None else plan.backend.small_program(_variables(plan), steps, None)  # type: ignore[attr-defined]
+        found = None if steps is None else compiled_program(plan, steps, None)
         plan.functions["small"] = found
     return plan.functions["small"]
 
 
-def _variables(plan: Plan) -> tuple[Variable, ...]:
-    return (*plan.inputs, *(v for b in plan.blocks for v in b.variables))
+def compiled_program(plan: Plan, steps: list[Any], totals: Any) -> Any:
+    """What the backend makes of the steps, and of the total derivatives that are wanted; None where it cannot."""
+    variables = (*plan.inputs, *(v for b in plan.blocks for v in b.variables))
+    return plan.backend.small_program(variables, steps, totals, RULE)  # type: ignore[attr-defined]
 
 
 def steps_of(plan: Plan) -> list[Any] | None:

@@ -14,10 +14,11 @@ from .equations import Equation
 from .explicit import Form, kink_tests
 from .expr import Expr, Variable, constant
 from .plan import Plan
-from .small import constant_part, places, scaled, start_of, steps_of
+from .small import compiled_program, constant_part, places, scaled, start_of, steps_of
 from .sparsity import jacobian_map
 
 __all__ = ["Small", "small_program"]
+
 
 def small_program(plan: Plan, of: tuple[Variable, ...], wrt: tuple[Variable, ...]) -> Any:
     """The compiled program for some outputs over some inputs, made once per plan; None where it is not small."""
@@ -33,7 +34,7 @@ def _compiled(plan: Plan, of: tuple[Variable, ...], wrt: tuple[Variable, ...]) -
     totals = None if steps is None else _totals(plan, unknowns, of, wrt)
     if totals is None:
         return None
-    return plan.backend.small_program((*plan.inputs, *unknowns), steps, totals)  # type: ignore[attr-defined]
+    return compiled_program(plan, steps, totals)  # type: ignore[arg-type]
 
 
 def _totals(plan: Plan, unknowns: Sequence[Variable], of: Sequence[Variable], wrt: Sequence[Variable]) -> Any:

@@ -20,6 +20,7 @@ from .expr import Variable, constant
 from .lagrangian import SecondOrder, multipliers, require_derivatives, tangents
 from .linear import make_solver
 from .plan import Plan
+from .small import LARGEST
 from .small_totals import small_program
 from .solve import State
 from .sparsity import DENSE_SIZE, TooDenseError, flat_values, jacobian_map
@@ -234,8 +235,6 @@ class SmallTotals:
     One compiled call for all local derivatives and one dense factorization; sweeps would cost more in overhead.
     """
 
-    LARGEST = 48  # scalar unknowns, and scalar inputs; measured: beyond, sweeps are as fast
-
     def __init__(self, plan: Plan, blocks: Sequence[Any]) -> None:
         equations = [e for block in blocks for e in block.equations]
         unknowns = [v for block in blocks for v in block.unknowns]
@@ -258,7 +257,7 @@ class SmallTotals:
         if key not in plan.functions:
             sizes = sum(b.size for b in plan.blocks), sum(v.size for v in plan.inputs)
             found = None
-            if 0 < sizes[0] <= cls.LARGEST and 0 < sizes[1] <= cls.LARGEST:
+            if 0 < sizes[0] <= LARGEST and 0 < sizes[1] <= LARGEST:
                 needed = plan.ancestors(targets)
                 blocks = [b for b in plan.analysis.blocks if any(v in needed for v in b.unknowns)]
                 found = cls(plan, blocks) if blocks else None

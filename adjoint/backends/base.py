@@ -12,9 +12,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
+from ..errors import ModelError
 from ..expr import Expr, Variable
+from ..walk import topological
 
-__all__ = ["Backend", "Input", "Output"]
+__all__ = ["Backend", "Input", "Output", "ordered"]
 
 Input = Variable | tuple[Variable, ...]
 Output = Expr | tuple[Expr, ...]
@@ -34,3 +36,14 @@ class Backend(Protocol):
     ) -> Callable[..., tuple[Any, ...]]:
         """A function of the inputs that gives the outputs."""
         ...
+
+
+def ordered(inputs: Sequence[Input], outputs: Sequence[Output], definitions: Mapping[Variable, Expr]) -> list[Expr]:
+    """The nodes of a function, arguments first; a ModelError for a variable that is not among its inputs."""
+    roots = [e for out in outputs for e in (out if isinstance(out, tuple) else (out,))]
+    order = topological(roots, definitions=definitions)
+    given = {v for i in inputs for v in (i if isinstance(i, tuple) else (i,))}
+    for node in order:
+        if isinstance(node, Variable) and node not in given and node not in definitions:
+            raise ModelError(f"the variable {node.name!r} is not among the inputs of the function")
+    return order

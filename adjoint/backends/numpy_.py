@@ -13,11 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ModelError
 from ..expr import Constant, Expr, Variable
 from ..primitive import Primitive
-from ..walk import topological
-from .base import Input, Output
+from .base import Input, Output, ordered
 
 __all__ = ["NumpyBackend"]
 
@@ -48,13 +46,8 @@ class NumpyBackend:
         complex_values: bool = False,
     ) -> Callable[..., tuple[Any, ...]]:
         """A function of the inputs that gives a tuple of the outputs."""
-        roots = [e for out in outputs for e in (out if isinstance(out, tuple) else (out,))]
         definitions = definitions or {}
-        order = topological(roots, definitions=definitions)
-        given = {v for i in inputs for v in (i if isinstance(i, tuple) else (i,))}
-        for node in order:
-            if isinstance(node, Variable) and node not in given and node not in definitions:
-                raise ModelError(f"the variable {node.name!r} is not among the inputs of the function")
+        order = ordered(inputs, outputs, definitions)
         emitter = _Source if len(order) <= SOURCE_LIMIT else _Instructions
         return emitter(inputs, outputs, order, definitions, complex_values).function()
 

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from ...errors import ModelError
 from ...expr import Expr, Variable
 from ...walk import topological
-from ..base import Input, Output
+from ..base import Input, Output, ordered
 from ..numpy_ import NumpyBackend
 from .compiled import CompiledFunction
 from .lowering import lower
+from .native import Rule
 from .segments import scalar_program
 from .small import SmallProgram, Step, Totals
 from .summary import summary
@@ -56,13 +56,8 @@ class LlvmBackend:
         """A function of the inputs that gives a tuple of the outputs; complex arithmetic is NumPy's."""
         if complex_values:
             return self._plain.compile(inputs, outputs, definitions, complex_values)
-        roots = [e for out in outputs for e in (out if isinstance(out, tuple) else (out,))]
         definitions = definitions or {}
-        order = topological(roots, definitions=definitions)
-        given = {v for i in inputs for v in (i if isinstance(i, tuple) else (i,))}
-        for node in order:
-            if isinstance(node, Variable) and node not in given and node not in definitions:
-                raise ModelError(f"the variable {node.name!r} is not among the inputs of the function")
+        order = ordered(inputs, outputs, definitions)
         if is_long(order):
             program = scalar_program(inputs, outputs, definitions)
             if program is not None:
@@ -96,7 +91,8 @@ class LlvmBackend:
 
         return gradient
 
-    def small_program(self, variables: tuple[Variable, ...], steps: Sequence[Any], totals: Any) -> Any:
+    def small_program(self, variables: tuple[Variable, ...], steps: Sequence[Any], totals: Any, rule: Any) -> Any:
         """One compiled call for a small program (:class:`.small.SmallProgram`); None where it needs calls of NumPy."""
-        program = SmallProgram(variables, [Step(*s) for s in steps], None if totals is None else Totals(*totals))
+        wanted = None if totals is None else Totals(*totals)
+        program = SmallProgram(variables, [Step(*s) for s in steps], wanted, Rule(*rule))
         return program if program.usable else None

@@ -12,11 +12,12 @@ Matrices are stored by rows.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from .code import Code
 from .target import NAME, compile_module, module_header
 
-__all__ = ["BLOCK", "PROGRAM", "TOTALS", "runtime"]
+__all__ = ["BLOCK", "PROGRAM", "TOTALS", "Rule", "runtime"]
 
 # A block: a run (n results, verified to be finite) or a cycle (n unknowns).
 BLOCK = ("kind", "function", "table", "n", "z", "residual", "entries", "count", "position", "base", "J", "LU", "pivots")
@@ -26,9 +27,20 @@ TOTALS += ("targets", "out", "check")
 PROGRAM = ("blocks", "count", "totals")
 KINDS = {"run": 0, "cycle": 1}
 
-STEPS, TOL = 12, 1e-10
-CLOSE, GONE, RATE, GROWTH, FLOOR = 1e-18, 1e-30, 1e-2, 4.0, 1e-6  # of nonlinear/direct
-FLOOR_SQUARED, RCOND = FLOOR**2, 1e-14
+
+class Rule(NamedTuple):
+    """The numbers of the tests of Newton's method; named and explained in ``nonlinear/direct``."""
+
+    steps: int
+    tol: float
+    close: float
+    gone: float
+    rate: float
+    growth: float
+    floor: float
+    rcond: float
+
+
 _DECLARED = "declare double @llvm.fabs.f64(double)\ndeclare double @llvm.maximum.f64(double, double)\n"
 
 
@@ -136,7 +148,7 @@ def _square(c: Code, vector: str, n: str) -> str:
     return c.get(total)
 
 
-def _is_singular(c: Code, f: dict[str, str]) -> str:
+def _is_singular(c: Code, f: dict[str, str], rule: Rule) -> str:
     """Whether ``1 / (‖J‖₁ ‖J⁻¹‖₁)`` of the factors is below the limit; ``step`` is overwritten."""
     n = f["n"]
     norm, inverse = c.variable("double", c.number(0.0)), c.variable("double", c.number(0.0))
@@ -153,7 +165,7 @@ def _is_singular(c: Code, f: dict[str, str]) -> str:
         with c.loop(n) as i:
             c.set(total, c.add(c.get(total), c.abs(c.load(f["step"], i))))
         c.set(inverse, c.larger(c.get(inverse), c.get(total)))
-    product = c.mul(c.mul(c.get(norm), c.get(inverse)), c.number(RCOND))
+    product = c.mul(c.mul(c.get(norm), c.get(inverse)), c.number(rule.rcond))
     return c.op(f"xor i1 {c.test('ole', product, c.number(1.0))}, true")
 
 
@@ -161,7 +173,7 @@ def _unless(c: Code, condition: str) -> str:
     return c.op(f"xor i1 {condition}, true")
 
 
-def _newton() -> str:
+def _newton(rule: Rule) -> str:
     """Newton's full steps from the unknowns at ``z``; 0 where they converge superlinearly to a regular root."""
     c = Code(f"{NAME}_newton", "ptr %record")
     f = _fields(c, BLOCK)
@@ -170,7 +182,7 @@ def _newton() -> str:
     step, before = c.variable("double", c.number(float("inf"))), c.variable("double", c.number(float("inf")))
     done, count = c.variable("i1", "false"), c.variable("i64", "0")
     size = c.times(n, n)
-    with c.loop(str(STEPS + 1)) as k, c.when(_unless(c, c.get(done, "i1"))):
+    with c.loop(str(rule.steps + 1)) as k, c.when(_unless(c, c.get(done, "i1"))):
         c.emit(f"call void {f['function']}(ptr {f['table']})")
         c.emit(
             f"call void @{NAME}_assemble(ptr {f['J']}, ptr {f['base']}, i64 {size}, ptr {f['entries']}, "
@@ -181,23 +193,23 @@ def _newton() -> str:
             c.give("1")
         c.set(last, square)
         c.set(count, k, "i64")
-        gone = c.test("ole", square, c.mul(c.number(GONE), c.get(first)))
-        c.set(done, c.op(f"or i1 {c.test('ole', c.get(step), c.number(CLOSE))}, {gone}"), "i1")
+        gone = c.test("ole", square, c.mul(c.number(rule.gone), c.get(first)))
+        c.set(done, c.op(f"or i1 {c.test('ole', c.get(step), c.number(rule.close))}, {gone}"), "i1")
         with c.when(_unless(c, c.get(done, "i1"))):
             with c.when(c.test("olt", c.get(first), c.number(0.0))):
                 c.set(first, square)
-            with c.when(c.equal(k, str(STEPS))):
+            with c.when(c.equal(k, str(rule.steps))):
                 c.give("2")
-            _newton_step(c, f, size, step, before)
+            _newton_step(c, f, size, step, before, rule)
     with c.when(_unless(c, c.get(done, "i1"))):
         c.give("2")
     c.store(f["steps"], "0", c.get(count, "i64"), "i64")
-    _verify(c, f, c.test("ole", c.get(last), c.mul(c.number(GONE), c.get(first))), step, before)
+    _verify(c, f, c.test("ole", c.get(last), c.mul(c.number(rule.gone), c.get(first))), step, before, rule)
     c.emit("ret i64 0")
     return c.text()
 
 
-def _newton_step(c: Code, f: dict[str, str], size: str, step: str, before: str) -> None:
+def _newton_step(c: Code, f: dict[str, str], size: str, step: str, before: str, rule: Rule) -> None:
     """u ← u − J⁻¹ r, with the size of the step beside that of u."""
     n = f["n"]
     with c.loop(size) as i:
@@ -209,18 +221,18 @@ def _newton_step(c: Code, f: dict[str, str], size: str, step: str, before: str) 
         c.store(f["step"], i, c.load(f["residual"], i))
     c.emit(f"call void @{NAME}_solve(ptr {f['LU']}, i64 {n}, ptr {f['pivots']}, ptr {f['step']})")
     c.set(before, c.get(step))
-    c.set(step, c.div(_square(c, f["step"], n), c.larger(_square(c, f["z"], n), c.number(FLOOR_SQUARED))))
-    with c.when(_unless(c, c.test("ole", c.get(step), c.mul(c.number(GROWTH), c.get(before))))):
+    c.set(step, c.div(_square(c, f["step"], n), c.larger(_square(c, f["z"], n), c.number(rule.floor**2))))
+    with c.when(_unless(c, c.test("ole", c.get(step), c.mul(c.number(rule.growth), c.get(before))))):
         c.give("4")
     with c.loop(n) as i:
         c.store(f["z"], i, c.sub(c.load(f["z"], i), c.load(f["step"], i)))
 
 
-def _verify(c: Code, f: dict[str, str], gone: str, step: str, before: str) -> None:
+def _verify(c: Code, f: dict[str, str], gone: str, step: str, before: str, rule: Rule) -> None:
     """The tests at the end: superlinear, |r_i| ≤ tol · Σ_j |J_ij| max(|u_j|, floor), and J regular."""
     n = f["n"]
     factored = c.test("olt", c.get(step), c.number(float("inf")))
-    fast = c.test("ole", c.get(step), c.mul(c.number(RATE), c.get(before)))
+    fast = c.test("ole", c.get(step), c.mul(c.number(rule.rate), c.get(before)))
     several = c.op(f"icmp sgt i64 {c.load(f['steps'], '0', 'i64')}, 1")
     simple = c.op(f"or i1 {gone}, {c.op(f'and i1 {fast}, {several}')}")
     with c.when(_unless(c, c.op(f"and i1 {factored}, {simple}"))):
@@ -228,13 +240,13 @@ def _verify(c: Code, f: dict[str, str], gone: str, step: str, before: str) -> No
     with c.loop(n) as i:
         total = c.variable("double", c.number(0.0))
         with c.loop(n) as j:
-            magnitude = c.larger(c.abs(c.load(f["z"], j)), c.number(FLOOR))
+            magnitude = c.larger(c.abs(c.load(f["z"], j)), c.number(rule.floor))
             c.set(total, c.add(c.get(total), c.mul(c.abs(c.load(f["J"], c.plus(c.times(i, n), j))), magnitude)))
-        small = c.test("ole", c.abs(c.load(f["residual"], i)), c.mul(c.number(TOL), c.get(total)))
+        small = c.test("ole", c.abs(c.load(f["residual"], i)), c.mul(c.number(rule.tol), c.get(total)))
         finite = c.test("olt", c.get(total), c.number(float("inf")))
         with c.when(_unless(c, c.op(f"and i1 {small}, {finite}"))):
             c.give("6")
-    with c.when(_is_singular(c, f)):
+    with c.when(_is_singular(c, f, rule)):
         c.give("7")
 
 
@@ -306,8 +318,8 @@ def _program() -> str:
     return c.text()
 
 
-def runtime() -> dict[str, int]:
+def runtime(rule: Rule) -> dict[str, int]:
     """Addresses of the functions ``block`` and ``program``, which take a record each."""
-    parts = [_factor(), _solve(), _solve_transposed(), _assemble(), _newton(), _block(), _totals(), _program()]
+    parts = [_factor(), _solve(), _solve_transposed(), _assemble(), _newton(rule), _block(), _totals(), _program()]
     module = compile_module("\n".join([_DECLARED, *parts, module_header()]), 2)
     return {name: module.address(name) for name in ("block", "program")}

@@ -16,7 +16,7 @@ from ...expr import Expr, Variable
 from ...walk import topological
 from .compiled import CompiledFunction, driver_address
 from .lowering import lower
-from .native import BLOCK, KINDS, PROGRAM, TOTALS, runtime
+from .native import BLOCK, KINDS, PROGRAM, TOTALS, Rule, runtime
 from .places import FIXED
 
 __all__ = ["SmallProgram", "Step", "Totals"]
@@ -98,9 +98,12 @@ class SmallProgram:
     variables : the inputs, then the unknowns in the order of the steps
     steps : the blocks in solve order
     totals : what to differentiate
+    rule : the tests of Newton's method
     """
 
-    def __init__(self, variables: tuple[Variable, ...], steps: Sequence[Step], totals: Totals | None) -> None:
+    def __init__(
+        self, variables: tuple[Variable, ...], steps: Sequence[Step], totals: Totals | None, rule: Rule
+    ) -> None:
         self.steps, self.totals = steps, totals
         self.pieces = [_Piece(variables, _outputs(s), s.definitions) for s in steps]
         self.last = None if totals is None else _Piece(variables, [totals.entries, totals.check], {})
@@ -108,7 +111,7 @@ class SmallProgram:
         self.known = self.size - sum(v.size for s in steps for v in s.variables)
         self.usable = all(p.usable for p in (*self.pieces, self.last) if p is not None)
         if self.usable:
-            self._call = ctypes.PYFUNCTYPE(ctypes.c_int64, ctypes.c_void_p)(runtime()["program"])
+            self._call = ctypes.PYFUNCTYPE(ctypes.c_int64, ctypes.c_void_p)(runtime(rule)["program"])
         self.free: list[_Frame] = []
         self._lock = threading.Lock()
 
