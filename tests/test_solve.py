@@ -11,16 +11,7 @@ import pytest
 
 import adjoint as adj
 from adjoint.solve import input_values
-
-
-def sellar() -> adj.Program:
-    m = adj.Program("sellar")
-    z1, z2, x = m.input("z1", 5.0), m.input("z2", 2.0), m.input("x", 1.0)
-    y1, y2 = m.unknown("y1", guess=1.0), m.unknown("y2", guess=1.0)
-    m.define(y1, z1**2 + z2 + x - 0.2 * y2)
-    m.define(y2, np.sqrt(y1) + z1 + z2)
-    m.define("f", x**2 + z2 + y1 + np.exp(-y2))
-    return m
+from tests.models import sellar
 
 
 def report(sol: adj.Solution) -> adj.BlockReport:
