@@ -17,6 +17,7 @@ import numpy as np
 
 from .errors import ModelError, NameLookupError, ShapeError, closest
 from .expr import Comparison, Expr, Variable, as_expr, describe
+from .interning import untrack
 from .primitive import Shape
 from .primitives.external import External, external
 from .primitives.indexing import broadcast_to
@@ -44,6 +45,9 @@ class Equation:
     def __init__(self, name: str, target: Variable | None, expr: Expr, variables: tuple[Variable, ...]) -> None:
         self.name, self.target, self.expr = name, target, expr
         self.variables = variables  # in expr, each once
+        if untrack is not None:  # like nodes, it is never part of a cycle
+            untrack(self)
+            untrack(variables)
 
     def __repr__(self) -> str:
         left = "0" if self.target is None else self.target.name
@@ -158,6 +162,8 @@ class Equations:
 
     def _add(self, name: str, shape: Shape) -> Variable:
         variable = Variable(name, shape, self._self, self.name)
+        if untrack is not None:
+            untrack(variable)
         self.variables[name] = variable
         self.version += 1
         return variable

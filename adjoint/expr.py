@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -37,12 +37,33 @@ class Logic:
         return as_mask(self) * as_mask(other)
 
     def __or__(self, other: Any) -> Expr:
-        return BUILDERS["maximum"](as_mask(self), as_mask(other))
+        a, b = as_mask(self), as_mask(other)
+        return a + b - a * b  # of zeros and ones; a maximum would have a kink
 
     def __invert__(self) -> Expr:
         return 1.0 - as_mask(self)
 
     __rand__, __ror__ = __and__, __or__
+
+
+Operator = Callable[[Any, Any], Any]
+
+
+def _operators(name: str) -> tuple[Operator, Operator]:
+    """``a ∘ b``, and the same called by b."""
+
+    def operate(self: Any, other: Any) -> Any:
+        try:
+            return BUILDERS[name](self, other)
+        except UnsupportedError:
+            if not isinstance(self, Expr) and not isinstance(self, (str, bytes)) and hasattr(self, "__array_ufunc__"):
+                return NotImplemented
+            raise
+
+    def reflected(self: Any, other: Any) -> Any:
+        return operate(other, self)
+
+    return operate, reflected
 
 
 class Expr(Logic):
@@ -148,41 +169,12 @@ class Expr(Logic):
         return guarded(what, builder, args, kwargs)
 
     # -- operators
-    def __add__(self, other: Any) -> Any:
-        return _operate("add", self, other)
-
-    def __radd__(self, other: Any) -> Any:
-        return _operate("add", other, self)
-
-    def __sub__(self, other: Any) -> Any:
-        return _operate("subtract", self, other)
-
-    def __rsub__(self, other: Any) -> Any:
-        return _operate("subtract", other, self)
-
-    def __mul__(self, other: Any) -> Any:
-        return _operate("multiply", self, other)
-
-    def __rmul__(self, other: Any) -> Any:
-        return _operate("multiply", other, self)
-
-    def __truediv__(self, other: Any) -> Any:
-        return _operate("divide", self, other)
-
-    def __rtruediv__(self, other: Any) -> Any:
-        return _operate("divide", other, self)
-
-    def __pow__(self, other: Any) -> Any:
-        return _operate("power", self, other)
-
-    def __rpow__(self, other: Any) -> Any:
-        return _operate("power", other, self)
-
-    def __matmul__(self, other: Any) -> Any:
-        return _operate("matmul", self, other)
-
-    def __rmatmul__(self, other: Any) -> Any:
-        return _operate("matmul", other, self)
+    __add__, __radd__ = _operators("add")
+    __sub__, __rsub__ = _operators("subtract")
+    __mul__, __rmul__ = _operators("multiply")
+    __truediv__, __rtruediv__ = _operators("divide")
+    __pow__, __rpow__ = _operators("power")
+    __matmul__, __rmatmul__ = _operators("matmul")
 
     def __floordiv__(self, other: Any) -> Any:
         raise unsupported("the operator //")
@@ -436,7 +428,14 @@ def as_mask(value: Any) -> Expr:
 def apply(op: Primitive, args: tuple[Expr, ...], params: tuple[Any, ...], shape: Shape) -> Expr:
     """The node of an operation: the one that exists already, or a new one."""
     # Of numbers only where it can be: such a tuple costs the garbage collector nothing.
-    key = (id(op), *map(id, args), params) if params else (id(op), *map(id, args))
+    key: Any
+    if params:
+        key = (id(op), *map(id, args), params)
+    elif len(args) == 2:
+        a, b = args
+        key = (id(op), id(a), id(b))
+    else:
+        key = (id(op), *map(id, args))
     node = interning.nodes.get(key)
     if node is None:
         node = new_node(op, args, params, shape)
@@ -452,15 +451,6 @@ def new_node(op: Primitive, args: tuple[Expr, ...], params: tuple[Any, ...], sha
     node = Operation.__new__(Operation)
     node.op, node.args, node.params, node.shape = op, args, params, shape
     return node
-
-
-def _operate(name: str, a: Any, b: Any) -> Any:
-    try:
-        return BUILDERS[name](a, b)
-    except UnsupportedError:
-        if not isinstance(a, Expr) and not isinstance(a, (str, bytes)) and hasattr(a, "__array_ufunc__"):
-            return NotImplemented
-        raise
 
 
 def _compare(a: Any, op: str, b: Any) -> Any:

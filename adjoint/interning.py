@@ -64,9 +64,11 @@ def drop_unused() -> None:
         return  # a collection in the middle of it
     _Watch.busy = True
     for table in (nodes, constants):
-        entries = list(table.items())
-        while entries:  # users before their arguments, as a user keeps its arguments alive
-            key, node = entries.pop()
+        # Two lists: pairs would be new objects, of which so many set off the garbage collector.
+        found = list(table.values())
+        keys = list(table)[: len(found)]  # another thread may have added some
+        while found:  # users before their arguments, as a user keeps its arguments alive
+            key, node = keys.pop(), found.pop()
             if sys.getrefcount(node) <= _UNUSED:
                 del table[key]
     _Watch.limit = max(FIRST, 2 * len(nodes))

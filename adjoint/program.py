@@ -17,7 +17,7 @@ from .lagrangian import Lagrangian, seeds_of
 from .nonlinear import METHODS
 from .plan import Plan
 from .solution import Solution
-from .solve import forward, input_values, make_options
+from .solve import make_options, solve
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -216,7 +216,7 @@ class Program(Equations):
         at = self._start(start)
         if homotopy is not None:
             return Solution(solve_by_homotopy(plan, given, homotopy, options, methods, at))
-        return Solution(forward(plan, input_values(plan, given), options, methods, at))
+        return Solution(solve(plan, given, options, methods, at))
 
     def _methods(self, method: str | Mapping[str, str]) -> Mapping[str, str] | None:
         if method == "auto":

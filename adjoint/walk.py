@@ -18,12 +18,13 @@ def topological(roots: Iterable[Expr], stop: Any = (), definitions: Any = None) 
     """
     order: list[Expr] = []
     done: set[Expr] = set()
+    put, finish = order.append, done.add
     for root in roots:
         stack = [root]
+        push, pop = stack.append, stack.pop
         while stack:
-            node = stack[-1]
+            node = pop()
             if node in done:
-                stack.pop()
                 continue
             args = node.args
             if not args:
@@ -31,13 +32,26 @@ def topological(roots: Iterable[Expr], stop: Any = (), definitions: Any = None) 
                     args = (definitions[node],)
             elif stop and node in stop:
                 args = ()
-            waiting = [a for a in args if a not in done]
-            if waiting:
-                stack.extend(waiting[::-1])
+            if len(args) == 2:  # this loop takes much of the time in which a large model is built
+                x, y = args
+                if x not in done:
+                    push(node)
+                    if y not in done:
+                        push(y)
+                    push(x)
+                    continue
+                if y not in done:
+                    push(node)
+                    push(y)
+                    continue
             else:
-                stack.pop()
-                done.add(node)
-                order.append(node)
+                waiting = [a for a in args if a not in done]
+                if waiting:
+                    push(node)
+                    stack.extend(waiting[::-1])
+                    continue
+            finish(node)
+            put(node)
     return order
 
 

@@ -34,9 +34,18 @@ _INLINE = {"reshape", "getitem"}
 
 
 class NumpyBackend:
-    """Executes expressions with NumPy."""
+    """Executes expressions with NumPy.
+
+    Parameters
+    ----------
+    source_limit : int
+        Statements up to which a function becomes source text; 0: none does, for functions that are called a few times.
+    """
 
     name = "numpy"
+
+    def __init__(self, source_limit: int = SOURCE_LIMIT) -> None:
+        self.source_limit = source_limit
 
     def compile(
         self,
@@ -48,7 +57,7 @@ class NumpyBackend:
         """A function of the inputs that gives a tuple of the outputs."""
         definitions = definitions or {}
         order = ordered(inputs, outputs, definitions)
-        emitter = _Source if len(order) <= SOURCE_LIMIT else _Instructions
+        emitter = _Source if len(order) <= self.source_limit else _Instructions
         return emitter(inputs, outputs, order, definitions, complex_values).function()
 
 

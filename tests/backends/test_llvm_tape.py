@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+import weakref
 
 import numpy as np
 import pytest
@@ -16,22 +18,34 @@ from adjoint.primitives.elementwise import where
 
 pytest.importorskip("llvmlite")
 
-from adjoint.backends.llvm_ import segments
+from adjoint.backends.llvm_ import segments, straight
 from adjoint.backends.llvm_.segments import scalar_program
-from adjoint.backends.llvm_.tape import LOCAL_SIZE, build
+from adjoint.backends.llvm_.tape import build
 from adjoint.backends.llvm_.tape_code import opcodes
+from adjoint.backends.llvm_.tape_order import LOCAL_SIZE
 
 UNARY = (np.sin, np.cos, np.tanh, np.exp, np.sqrt, np.log, np.square, np.abs, np.reciprocal, np.negative, erf, expit)
 BINARY = (np.add, np.subtract, np.multiply, np.divide, np.maximum, np.minimum, np.hypot, np.arctan2)
 
 
-@pytest.fixture(params=[1, 4, 8], ids=lambda w: f"width{w}")
+@pytest.fixture(params=["straight", 1, 4, 8], ids=lambda w: w if w == "straight" else f"width{w}")
 def width(request, monkeypatch):
-    """Loops of a given width, whatever the lengths of the segments."""
+    """Straight-line code, or loops of a given width, whatever the lengths of the segments."""
+    if request.param == "straight":
+        if not segments.takes_machine_code():
+            pytest.skip("code for another processor")
+        return straight.LANES
     if request.param > segments.vector_width() or 1 < segments.vector_width() < 4:
         pytest.skip("wider than the vectors of this processor")
+    monkeypatch.setattr(segments, "takes_machine_code", lambda: False)
     monkeypatch.setattr(segments, "_width", lambda tape: request.param)
     return request.param
+
+
+@pytest.fixture
+def loops(monkeypatch):
+    """No straight-line code."""
+    monkeypatch.setattr(segments, "takes_machine_code", lambda: False)
 
 
 def reference(inputs, outputs, definitions, arrays, seeds):
@@ -163,7 +177,7 @@ def test_place_in_a_segment_does_not_matter(width):
             np.testing.assert_array_equal(r, results[-1][: r.size])
 
 
-def test_deep_chain_and_rule_for_the_width():
+def test_deep_chain_and_rule_for_the_width(loops):
     x = Variable("x")
     e = x
     for _ in range(3000):
@@ -175,7 +189,7 @@ def test_deep_chain_and_rule_for_the_width():
     assert program.width == segments.vector_width() or segments.vector_width() < 4
 
 
-def test_large_program_is_ordered_by_operands():
+def test_large_program_is_ordered_by_operands(loops):
     rng = np.random.default_rng(3)
     x = Variable("x", (64,))
     layer = [x[i] for i in range(64)]
@@ -187,6 +201,81 @@ def test_large_program_is_ordered_by_operands():
     assert program.tape.operations > LOCAL_SIZE
     for _, _, start, stop in program.tape.segments.tolist():
         assert np.all(np.diff(program.tape.operands[0][start:stop]) >= 0)
+
+
+# -- straight-line code ------------------------------------------------------------------------------------------------
+
+
+def layered(seed, width, depth):
+    """A program of ``depth`` layers of ``width`` operations, light and heavy ones, of values of moderate size."""
+    rng = np.random.default_rng(seed)
+    x = Variable("x", (width,))
+    layer = [x[i] for i in range(width)]
+    kinds = [np.add, np.subtract, np.multiply, lambda a, b: a / (2.0 + b * b), lambda a, b: np.sqrt(1.0 + a * a)]
+    kinds += [lambda a, b: np.sin(a), lambda a, b: -a, lambda a, b: np.tanh(a + b), lambda a, b: np.square(a)]
+    for _ in range(depth):
+        picks = rng.integers(0, width, (width, 2)).tolist()
+        layer = [0.5 * kinds[rng.integers(len(kinds))](layer[i], layer[j]) for i, j in picks]
+    return x, np.stack(layer), rng.uniform(-1.0, 1.0, width), rng.uniform(-1.0, 1.0, width)
+
+
+def test_long_code_is_that_of_the_loops(monkeypatch):
+    """With words that fetch code ahead among the others."""
+    if not segments.takes_machine_code():
+        pytest.skip("code for another processor")
+    x, y, at, seeds = layered(4, 60, 250)
+    program = scalar_program([x], [y])
+    for kind in ("value", "reverse"):
+        assert len(straight.machine_code(program.tape, kind)) > 8 * straight.PREFETCHED
+    monkeypatch.setattr(segments, "takes_machine_code", lambda: False)
+    monkeypatch.setattr(segments, "_width", lambda tape: straight.LANES)
+    other = scalar_program([x], [1.0 * y, 0.0 * y[0]])
+    assert program.tape.light is not None and other.tape.light is None
+    (values,), (cotangents,), _ = program.pullback(at, seeds=[seeds])
+    (expected, _), (expected_cotangents,), _ = other.pullback(at, seeds=[seeds, 0.0])
+    np.testing.assert_array_equal(values, expected)  # the same functions of vectors, the same rounding
+    np.testing.assert_allclose(cotangents, expected_cotangents, rtol=1e-11, atol=1e-13)
+    (tangent,) = program.pushforward(at, tangents=[seeds])[1]
+    np.testing.assert_allclose(tangent, other.pushforward(at, tangents=[seeds])[1][0], rtol=1e-11, atol=1e-13)
+
+
+def test_gradient_of_two_sweeps_in_one_call(width):
+    """The first call, another point, and the first again; the number tells of what is not finite."""
+    x, p = Variable("x", (3,)), Variable("p")
+    y = np.sin(x[0]) * x[1] + p / x[2]
+    gradient = scalar_program([x, p], [y, y + 0.0 * x[0]]).gradient()
+    for at in ([0.3, 0.5, 2.0], [1.0, -1.0, 0.5], [0.3, 0.5, 2.0]):
+        found, check = gradient(np.array(at), 0.7)
+        expected = [np.cos(at[0]) * at[1], np.sin(at[0]), -0.7 / at[2] ** 2]
+        np.testing.assert_allclose(found, expected, rtol=1e-14)
+        assert np.isfinite(check)
+    for at in ([0.3, 0.5, 0.0], [np.nan, 0.5, 1.0], [np.inf, 0.0, 1.0]):
+        assert not np.isfinite(gradient(np.array(at), 0.7)[1])
+
+
+def test_code_is_released_with_its_program():
+    if not segments.takes_machine_code():
+        pytest.skip("code for another processor")
+    x, y, at, _ = layered(5, 20, 10)
+    program = scalar_program([x], [y])
+    code = weakref.ref(program.sweep(segments.VALUE).kept[0])
+    function = program.function()
+    del program
+    gc.collect()
+    assert code() is not None and np.isfinite(function(at)[0]).all()
+    del function
+    gc.collect()
+    assert code() is None
+
+
+def test_equal_programs_are_one():
+    """While one of them is in use: a value and its gradient are sweeps of one program."""
+    x, z = Variable("x", (2,)), Variable("z")
+    y = np.sin(z) * x[1]
+    first = scalar_program([x], [y], {z: x[0] * x[1]})
+    assert scalar_program([x], [y], {z: x[0] * x[1]}) is first
+    assert scalar_program([x], [y], {z: x[0] + x[1]}) is not first
+    assert scalar_program([(x,)], [y], {z: x[0] * x[1]}) is not first
 
 
 # -- definitions -------------------------------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ from tests.laws.random_arrays import ArrayProgram, array_programs, random_progra
 
 pytest.importorskip("llvmlite", reason="compares the compiled backend with NumPy")
 
-from adjoint.backends.llvm_ import compiled, cutting, emit, places, target, uses
+from adjoint.backends.llvm_ import adding, compiled, cutting, emit, places, ranges, target, uses
 
 NUMPY, LLVM = BACKENDS["numpy"], BACKENDS["llvm"]
 SEEDS = st.integers(0, 10**6)
@@ -158,6 +158,10 @@ FORMS: dict[str, list[tuple[Any, str, Any]]] = {
     "arrays in place": [(compiled, "COPIED", 0)],
     "arrays copied": [(compiled, "COPIED", 10**9)],
     "threads let run": [(compiled, "RELEASE", 0)],
+    "ranges": [(ranges, "WORTH", 0), (ranges, "LEAST", 1), (ranges, "ADDED", 0), (ranges, "SHORTEST", 8)],
+    "ranges, sums apart": [(ranges, "WORTH", 0), (ranges, "LEAST", 1), (ranges, "ADDED", 10**9), (emit, "BLOCK", 8)],
+    "short shifted sums": [(adding, "SHORTEST", 1)],
+    "nothing shifted": [(adding, "FARTHEST", -1)],
     "optimized as long code": [(compiled, "STRAIGHT", (10**9, 0))],
 }
 NARROWER = [w for w in (1, 2, 4) if w < target.vector_width()]

@@ -5,29 +5,47 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from ...expr import Expr, Variable
-from ...walk import topological
 from ..base import Input, Output, ordered
 from ..numpy_ import NumpyBackend
 from .compiled import CompiledFunction
+from .direct import direct
 from .lowering import lower
 from .native import Rule
 from .segments import scalar_program
 from .small import SmallProgram, Step, Totals
 from .summary import summary
-from .target import available
+from .target import available, takes_machine_code
 
 __all__ = ["LlvmBackend", "available"]
 
 
-LONG = 500  # scalar operations; above, a tape takes over from straight-line code, which takes long to compile
+# Scalar operations above which a tape takes over from code that LLVM makes, which takes long to compile: where a tape
+# becomes machine code at once, and where it is run by loops.
+STRAIGHT, LOOPS = 100, 500
 
 
-def is_long(order: Sequence[Expr]) -> bool:
-    """Whether a program has so many scalar operations that it is run from a tape."""
-    return len(order) > LONG and sum(not node.shape for node in order if node.op is not None) > LONG
+def is_long(outputs: Sequence[Output], definitions: Mapping[Variable, Expr]) -> bool:
+    """Whether a program consists of so many scalar operations that it is run from a tape; it may move arrays, and have
+    no other operations on them."""
+    stack = [e for out in outputs for e in (out if isinstance(out, tuple) else (out,))]
+    seen: set[Expr] = set()
+    count, limit = 0, STRAIGHT if takes_machine_code() else LOOPS
+    while stack and count <= limit:
+        node = stack.pop()
+        if node in seen:
+            continue
+        seen.add(node)
+        if node.op is None:
+            if node in definitions:
+                stack.append(definitions[node])  # type: ignore[index]
+            continue
+        if not node.shape:
+            count += 1
+        elif not node.op.copies:
+            return False
+        stack += node.args
+    return count > limit
 
 
 def _from_tape(program: Any) -> Callable[..., tuple[Any, ...]]:
@@ -57,14 +75,15 @@ class LlvmBackend:
         if complex_values:
             return self._plain.compile(inputs, outputs, definitions, complex_values)
         definitions = definitions or {}
-        order = ordered(inputs, outputs, definitions)
-        if is_long(order):
+        if is_long(outputs, definitions):
             program = scalar_program(inputs, outputs, definitions)
             if program is not None:
                 return _from_tape(program)
+        order = ordered(inputs, outputs, definitions)
         compiled = CompiledFunction(lower(inputs, outputs, order, definitions), inputs, outputs)
         function = compiled.function()
         function.summary = lambda: summary(compiled.lowered)  # type: ignore[attr-defined]
+        function.direct = lambda: direct(compiled)  # type: ignore[attr-defined]
         return function
 
     def compile_gradient(
@@ -77,19 +96,13 @@ class LlvmBackend:
     ) -> Callable[..., tuple[Any, ...]] | None:
         """A function that gives d(output)/d(wrt), flat, and ``check``: for long scalar programs, by their own reverse
         sweep. None for others, whose derivatives are better compiled from expressions."""
-        order = topological([output], definitions=definitions)
         packed = inputs[0] if isinstance(inputs[0], tuple) else (inputs[0],)
-        if not is_long(order) or len(packed) != len(wrt) or any(a is not b for a, b in zip(packed, wrt, strict=True)):
+        if len(packed) != len(wrt) or any(a is not b for a, b in zip(packed, wrt, strict=True)):
+            return None
+        if not is_long([output], definitions):
             return None
         program = scalar_program(inputs, [output, check], definitions)
-        if program is None:
-            return None
-
-        def gradient(*arrays: Any) -> tuple[Any, ...]:
-            outputs, cotangents = program.gradient(*arrays, seeds=(1.0, 0.0))
-            return cotangents[0], outputs[1] + np.add.reduce(cotangents[0])
-
-        return gradient
+        return None if program is None else program.gradient()
 
     def small_program(self, variables: tuple[Variable, ...], steps: Sequence[Any], totals: Any, rule: Any) -> Any:
         """One compiled call for a small program (:class:`.small.SmallProgram`); None where it needs calls of NumPy."""

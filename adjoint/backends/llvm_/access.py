@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -46,6 +46,19 @@ class Access:
     def is_one(self) -> bool:
         """Whether it is the same element always."""
         return self.positions is None and not any(self.strides)
+
+    def bounds(self) -> tuple[int, int]:
+        """The smallest and the largest position; there are some."""
+        if self.positions is not None:
+            return int(self.positions.min()), int(self.positions.max()) + self.run - 1
+        ends = [(n - 1) * s for n, s in zip(self.dims, self.strides, strict=True)]
+        return self.offset + sum(e for e in ends if e < 0), self.offset + sum(e for e in ends if e > 0)
+
+    def moved(self, by: int) -> Access:
+        """All positions farther by a number."""
+        if self.positions is not None:
+            return replace(self, positions=self.positions + by)
+        return replace(self, offset=self.offset + by)
 
     def table(self) -> np.ndarray:
         """The positions as an array."""

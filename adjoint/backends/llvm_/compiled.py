@@ -20,8 +20,9 @@ from .emit import kernel_text
 from .places import FIXED, Pools
 from .records import Buffer, Call, Lowered
 from .target import NAME, compile_module, function, module_header, vector_symbols, vector_width
+from .threads import driver_address, pool
 
-__all__ = ["CompiledFunction"]
+__all__ = ["CompiledFunction", "driver_address"]
 
 COPIED = 4096  # doubles of all small arguments, and of all small results; above, arrays are used where they are
 RELEASE = 20_000  # elements; a call that works on more lets other threads run meanwhile
@@ -30,39 +31,10 @@ STRAIGHT = 50, 600  # operations of scalar code between which its registers are 
 
 HEAD = 24  # bytes of the head of a step
 
-_DRIVER = f"""define void @{NAME}_run(ptr %head) #0 {{
-entry:
-%t = load ptr, ptr %head
-%pr = getelementptr ptr, ptr %head, i64 1
-%records = load ptr, ptr %pr
-%pn = getelementptr i64, ptr %head, i64 2
-%n = load i64, ptr %pn
-br label %loop
-loop:
-%i = phi i64 [0, %entry], [%next, %loop]
-%at = mul i64 %i, 2
-%pf = getelementptr ptr, ptr %records, i64 %at
-%f = load ptr, ptr %pf
-%pp = getelementptr ptr, ptr %pf, i64 1
-%p = load ptr, ptr %pp
-call void %f(ptr %t, ptr %p)
-%next = add i64 %i, 1
-%more = icmp ult i64 %next, %n
-br i1 %more, label %loop, label %done
-done:
-ret void
-}}
-"""
-
-
-def driver_address() -> int:
-    """The function that calls the kernels of a step one after the other, given the address of its head."""
-    return compile_module(_DRIVER + module_header(), 0).address("run")
-
 
 @cache
 def driver(release_gil: bool) -> Any:
-    """It as a callable of Python."""
+    """What runs the kernels of a step, as a callable of Python."""
     return function(driver_address(), ctypes.c_void_p, release_gil=release_gil)
 
 
@@ -139,12 +111,15 @@ class CompiledFunction:
         steps: list[Any] = []
         starts = np.cumsum([0, *map(len, parameters)])[:-1]
         addresses = 8 * starts + _address(self._parameters)
+        if any(k.ranges is not None for k in self.lowered.kernels):
+            pool.start()
         at = 0
         for kind, item in groups:
             if kind == "native":
-                record = np.empty((len(item), 2), dtype=np.int64)
+                record = np.empty((len(item), 3), dtype=np.int64)
                 record[:, 0] = [module.address(name) for name in names[at : at + len(item)]]
                 record[:, 1] = addresses[at : at + len(item)]
+                record[:, 2] = [k.ranges.count if k.ranges is not None else 0 for k in item]
                 at += len(item)
                 steps.append((kind, driver(sum(kernel.size for kernel in item) > RELEASE), len(self.records)))
                 self.records.append(record)
@@ -184,7 +159,7 @@ class CompiledFunction:
             views.append(work[at : at + n])
             table[FIXED + k] = start + 8 * at
             at += n
-        # What a native step is given: the table, its kernels with their parameters, their number.
+        # What a native step is given: the table, its kernels with their parameters and ranges, their number.
         heads = np.zeros((max(len(self.records), 1), 3), dtype=np.int64)
         for head, record in zip(heads, self.records, strict=False):
             head[:] = _address(table), _address(record), len(record)

@@ -9,7 +9,7 @@ import numpy as np
 
 from .records import Element, Kernel, Load
 
-__all__ = ["ARITHMETIC", "SHORT", "cut_long", "cuts"]
+__all__ = ["ARITHMETIC", "SHORT", "cost", "cut_long", "cuts"]
 
 LONGEST_BODY = 400  # cost of the operations of one loop; beyond, registers run out, and LLVM is slow
 FUNCTION_COST = 20  # of a function such as exp, beside 1 of an arithmetic operation
@@ -31,7 +31,7 @@ def cut_long(kernels: Iterable[Kernel], reload: Reload) -> list[Kernel]:
     """
     found: list[Kernel] = []
     for kernel in kernels:
-        if sum(map(_cost, kernel.elements)) <= LONGEST_BODY:
+        if sum(map(cost, kernel.elements)) <= LONGEST_BODY:
             found.append(kernel)
         elif kernel.size == 1:
             found += _pieces(kernel, reload)
@@ -48,10 +48,10 @@ def _pieces(kernel: Kernel, reload: Reload) -> list[Kernel]:
     where: dict[Element, Kernel] = {}
     total = 0
     for k, e in enumerate(kernel.elements):
-        total += _cost(e)
+        total += cost(e)
         if parts[-1].elements and (total > LONGEST_BODY or (starts is not None and k in starts)):
             parts.append(Kernel(kernel.stage, kernel.size))
-            total = _cost(e)
+            total = cost(e)
         parts[-1].elements.append(e)
         where[e] = parts[-1]
     for sink in kernel.sinks:
@@ -65,7 +65,8 @@ def _pieces(kernel: Kernel, reload: Reload) -> list[Kernel]:
     return parts
 
 
-def _cost(e: Element) -> int:
+def cost(e: Element) -> int:
+    """Of one step of an operation, beside 1 of an arithmetic one."""
     return 1 if e.name in ARITHMETIC or e.size <= SHORT else FUNCTION_COST
 
 

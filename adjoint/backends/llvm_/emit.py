@@ -7,18 +7,18 @@ element's value does not depend on where it stands.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-
-from .access import Access, contiguous, refined
 from .body import Body, literal
+from .carrying import Carried
 from .cutting import ARITHMETIC, SHORT
 from .kernels import KERNELS
-from .places import Place, Pools, loop_order
-from .records import Buffer, Element, Kernel, Load, Sink
-from .transfers import Transfers
+from .layout import Layout
+from .places import Place, Pools
+from .records import Element, Kernel, Load, Ranges, Shifted
+from .transfers import Transfers, combined, neutral
 
 __all__ = ["kernel_text"]
 
@@ -26,40 +26,19 @@ BLOCK = 4096  # steps whose sum is formed apart: the error of long sums grows wi
 
 
 class _KernelText:
-    def __init__(self, kernel: Kernel, pools: Pools, width: int, declarations: set[str], symbols: Any) -> None:
-        self.kernel, self.pools, self.declarations, self.symbols = kernel, pools, declarations, symbols
+    """The function of a kernel under construction."""
+
+    def __init__(self, layout: Layout, declarations: set[str], symbols: Any) -> None:
+        self.layout, self.declarations, self.symbols = layout, declarations, symbols
+        self.kernel, self.nest, self.ranges = layout.kernel, layout.nest, layout.kernel.ranges
+        self.sinks, self.sink_places, self.shifted = layout.nest.sinks, layout.sink_places, layout.shifted
+        self.places, self.place_of, self.dims = layout.places, layout.place_of, layout.dims
+        self.width, self.full, self.rest, self.masked = layout.width, layout.full, layout.rest, layout.masked
+        self.axis = None if self.ranges is None else self.ranges.axis
+        self.inner_ranges = self.axis is not None and self.axis == len(self.dims) - 1
+        self.sums = [k for k in range(len(self.sinks)) if self.nest.is_held(k)]
         self.lines: list[str] = []
         self.count = 0
-        operands = [a for e in kernel.elements for a in e.args if isinstance(a, Load)]
-        operands += [s.value for s in kernel.sinks if isinstance(s.value, Load)]
-        stores = [Sink("store", e, e.buffer, contiguous(e.size), 0) for e in kernel.elements if e.buffer is not None]
-        self.sinks = stores + kernel.sinks
-        accesses: list[tuple[Buffer, Access]] = [(a.buffer, a.access) for a in operands]
-        accesses += [(s.buffer, s.access) for s in self.sinks]
-        dims, strides = refined([a for _, a in accesses], kernel.size)
-        order = loop_order(dims)
-        self.dims = tuple(dims[i] for i in order)
-        places: dict[Any, Place] = {}
-        found = []
-        for (buffer, access), own in zip(accesses, strides, strict=True):
-            key = id(buffer), id(access.positions), access.offset, access.dims, access.strides
-            if key not in places:
-                places[key] = Place(pools, buffer, access, own, (dims, order))
-            found.append(places[key])
-        self.places = list(dict.fromkeys(found))
-        self.place_of: dict[int, Place] = {id(a): p for a, p in zip(operands, found, strict=False)}
-        self.sink_places = found[len(operands) :]
-        n = self.dims[-1] if self.dims else 1
-        self.width = 1
-        while self.width < min(width, n):
-            self.width *= 2
-        self.full = n // self.width * self.width
-        self.rest = n - self.full
-        # A short loop whose end is not whole goes under a mask from the start: its code is there once.
-        self.masked = self.rest > 0 and 0 < self.full and n <= SHORT and self.width > 1
-        if self.masked:
-            self.full, self.rest = self.full + self.width, 0
-        self.length = n
 
     def emit(self, text: str) -> None:
         self.lines.append(text)
@@ -71,45 +50,6 @@ class _KernelText:
         self.lines.append(f"{name} = {text}")
         return name
 
-    # -- what kernels of one code may differ in
-    def numbers(self) -> dict[str, int]:
-        """The different constants among the operands, as bits, each with its place in the parameters."""
-        values = [a for e in self.kernel.elements for a in e.args if isinstance(a, float)]
-        values += [s.value for s in self.kernel.sinks if isinstance(s.value, float)]
-        return {bits: k for k, bits in enumerate(dict.fromkeys(map(literal, values)))}
-
-    def parameters(self) -> list[int]:
-        """Constants, then where operands start, then where tables of positions start. Scalar code has them inside."""
-        if self.kernel.size == 1:
-            return []
-        bits = [int(x, 16) for x in self.numbers()]
-        out = [x - (1 << 64) * (x >> 63) for x in bits]
-        out += [p.start for p in self.places]
-        return out + [p.table for p in self.places if p.table is not None]
-
-    def key(self) -> Any:
-        """Equal for kernels whose text is the same; None for scalar code."""
-        if self.kernel.size == 1:
-            return None
-        numbers = self.numbers()
-        place = {p: k for k, p in enumerate(self.places)}
-        index: dict[int, int] = {}
-
-        def operand(a: Any) -> Any:
-            if isinstance(a, Element):
-                return index[id(a)]
-            return ("at", place[self.place_of[id(a)]]) if isinstance(a, Load) else ("number", numbers[literal(a)])
-
-        elements = []
-        for k, e in enumerate(self.kernel.elements):
-            elements.append((e.name, *map(operand, e.args)))
-            index[id(e)] = k
-        sinks = [
-            (s.kind, place[p], operand(s.value)) for s, p in zip(self.sinks, self.sink_places, strict=True)
-        ]
-        geometry = [(p.slot, p.strides, p.jumps, p.table is None) for p in self.places]
-        return self.dims, tuple(geometry), tuple(elements), tuple(sinks)
-
     def _read_parameters(self) -> None:
         """Names of the parameters."""
         self.constants: dict[str, str] = {}
@@ -118,57 +58,86 @@ class _KernelText:
         if self.kernel.size == 1:
             return
         names = []
-        for k in range(len(self.parameters())):
+        for k in range(len(self.layout.parameters())):
             at = self.fresh(f"getelementptr i64, ptr %r, i64 {k}")
             names.append(self.fresh(f"load i64, ptr {at}, align 8"))
-        numbers = self.numbers()
+        numbers = self.layout.numbers()
         for x, k in numbers.items():
             value = self.fresh(f"bitcast i64 {names[k]} to double")
             self.constants[x] = value if self.width == 1 else self._splat(value)
         rest = iter(names[len(numbers) :])
         self.starts = {p: next(rest) for p in self.places}
         self.tables = {p: next(rest) for p in self.places if p.table is not None}
+        self.partial = next(rest, "0")
 
     # -- the nest
     def text(self, name: str) -> str:
         self.pointers: dict[int, str] = {}
         self.emit("entry:")
         self._read_parameters()
-        slots = {p.slot for p in self.places}
+        slots = {p.slot for p in self.places} | {0}
         if any(p.table is not None for p in self.places):
             slots.add(2)
         for slot in sorted(slots):
             at = self.fresh(f"getelementptr ptr, ptr %t, i64 {slot}")
             self.pointers[slot] = self.fresh(f"load ptr, ptr {at}, align 8")
+        if self.ranges is not None:
+            self._range(self.ranges)
+        self._nested("o", self.places, self._innermost)
+        self.emit("ret void")
+        arguments = "ptr %t, ptr %r"
+        if self.ranges is not None:
+            arguments += ", i64 %range"
+            self.emit("all:")
+            if self.ranges.partial is not None:
+                sums = self.sums
+                self._nested("a", [self.sink_places[k] for k in sums], self._add_ranges)
+            self.emit("ret void")
+        body = "\n".join(self.lines)
+        return f"define void @{name}({arguments}) #0 {{\n{body}\n}}\n"
+
+    def _range(self, ranges: Ranges) -> None:
+        """From where to where the steps of a range are; beyond the last one, to the sums of all."""
+        self.emit(f"%work = icmp ult i64 %range, {ranges.count}")
+        self.emit("br i1 %work, label %one, label %all")
+        self.emit("one:")
+        self.emit(f"%begin = mul i64 %range, {ranges.length}")
+        self.emit(f"%last = icmp eq i64 %range, {ranges.count - 1}")
+        self.emit(f"%after = add i64 %begin, {ranges.length}")
+        self.emit(f"%end = select i1 %last, i64 {self.full if self.inner_ranges else self.dims[0]}, i64 %after")
+
+    def _nested(self, o: str, places: Sequence[Place], inside: Callable[[], None]) -> None:
+        """Loops over the outer dimensions, their indices named with a letter; in them, what is done ``inside``."""
+        self.outer_index = o
         outer = self.dims[:-1]
         for d in range(len(outer)):
-            self.emit(f"br label %pre{d}")
-            self.emit(f"pre{d}:")
-            self.emit(f"br label %head{d}")
-            self.emit(f"head{d}:")
-            self.emit(f"%o{d} = phi i64 [0, %pre{d}], [%n{d}, %latch{d}]")
-        self.emit("br label %inner")
-        self.emit("inner:")
-        self._bases()
-        self._innermost()
-        for d in reversed(range(len(outer))):
-            self.emit(f"br label %latch{d}")
-            self.emit(f"latch{d}:")
-            self.emit(f"%n{d} = add i64 %o{d}, 1")
-            self.emit(f"%c{d} = icmp ult i64 %n{d}, {outer[d]}")
-            self.emit(f"br i1 %c{d}, label %head{d}, label %exit{d}")
-            self.emit(f"exit{d}:")
-        self.emit("ret void")
-        body = "\n".join(self.lines)
-        return f"define void @{name}(ptr %t, ptr %r) #0 {{\n{body}\n}}\n"
+            ranged = d == self.axis and o == "o"
+            start = "%begin" if ranged else "0"
+            self.emit(f"br label %pre{o}{d}")
+            self.emit(f"pre{o}{d}:")
+            self.emit(f"br label %head{o}{d}")
+            self.emit(f"head{o}{d}:")
+            self.emit(f"%{o}{d} = phi i64 [{start}, %pre{o}{d}], [%{o}n{d}, %latch{o}{d}]")
+        self.emit(f"br label %inner{o}")
+        self.emit(f"inner{o}:")
+        self._bases(places)
+        inside()
+        for d, n in reversed(list(enumerate(outer))):
+            stop = "%end" if d == self.axis and o == "o" else str(n)
+            self.emit(f"br label %latch{o}{d}")
+            self.emit(f"latch{o}{d}:")
+            self.emit(f"%{o}n{d} = add i64 %{o}{d}, 1")
+            self.emit(f"%{o}c{d} = icmp ult i64 %{o}n{d}, {stop}")
+            self.emit(f"br i1 %{o}c{d}, label %head{o}{d}, label %exit{o}{d}")
+            self.emit(f"exit{o}{d}:")
 
-    def _bases(self) -> None:
+    def _bases(self, places: Sequence[Place]) -> None:
         """Addresses at the start of the innermost loop, and the numbers that it does not change."""
         self.base: dict[Place, str] = {}
         self.index_base: dict[Place, str] = {}
         self.held: dict[Place, str] = {}
         self.reads = {id(p) for p in self.place_of.values()}
-        for p in self.places:
+        for p in places:
             array = self.pointers[p.slot]
             if p.indexed:
                 self.index_base[p] = self._entry(p, p.outer)
@@ -180,7 +149,7 @@ class _KernelText:
                 wide = self.fresh(f"zext i32 {index} to i64")
                 at = self.fresh(f"add i64 {at}, {wide}")
             self.base[p] = self.fresh(f"getelementptr double, ptr {array}, i64 {at}")
-        for p in self.places:
+        for p in places:
             if p.inner == 0 and id(p) in self.reads and not p.indexed:
                 value = self.fresh(f"load double, ptr {self.base[p]}, align 8")
                 self.held[p] = value if self.width == 1 else self._splat(value)
@@ -190,7 +159,8 @@ class _KernelText:
         at = start
         for d, s in enumerate(strides):
             if s:
-                step = f"%o{d}" if s == 1 else self.fresh(f"mul i64 %o{d}, {s}")
+                index = f"%{self.outer_index}{d}"
+                step = index if s == 1 else self.fresh(f"mul i64 {index}, {s}")
                 at = step if at == "0" else self.fresh(f"add i64 {at}, {step}")
         return at
 
@@ -205,26 +175,89 @@ class _KernelText:
 
     # -- the innermost loop
     def _innermost(self) -> None:
-        sums = [(k, s) for k, s in enumerate(self.sinks) if s.kind != "store" and self._is_held(k)]
-        self.totals = {k: self._number(_neutral(s)) for k, s in sums}
-        if self.full > self.width:
-            self._loop([k for k, _ in sums])
+        sums = self.sums
+        self.totals = {k: self._number(neutral(self.sinks[k].kind)) for k in sums}
+        self.carried = Carried([self.sinks[k].value for k in self.shifted], self.width)
+        self.carried.clear(self._number(0.0))
+        if self.inner_ranges or self.full > self.width:
+            self._loop(sums)
         elif self.full:
             self._once("0", None, "v")
-        if self.rest:
-            self._once(str(self.full), self._mask(), "w")
-        for k, s in sums:
-            self._finish(k, s)
+        if self.inner_ranges and (self.rest or self.shifted):
+            self._at_the_end(sums)
+        else:
+            self._tail()
+        for j, k in enumerate(sums):
+            total = self._joined(k)
+            if self.inner_ranges:
+                self.emit(f"store double {total}, ptr {self._partial('%range', j, len(sums))}, align 8")
+            else:
+                self._finish(k, total)
 
-    def _is_held(self, k: int) -> bool:
-        p = self.sink_places[k]
-        return p.inner == 0 and not p.indexed
+    def _tail(self) -> None:
+        """The elements that are left, and the terms that come after the last step."""
+        if self.rest:
+            self._once(str(self.full), self._mask(self.rest), "w")
+        n = self.dims[-1] if self.dims else 1
+        i = self.full + (self.width if self.rest else 0)
+        while self.shifted and i < n + self.carried.farthest:
+            self.carried.step({}, self._number(0.0))
+            self.body = Body(self.width, self.declarations, self.symbols, f"f{i}x")
+            self.body.lines = self.lines
+            for k in self.shifted:
+                self._write_shifted(k, str(i), i)
+            i += self.width
+
+    def _at_the_end(self, sums: Sequence[int]) -> None:
+        """The tail in the last range only."""
+        before = dict(self.totals)
+        self.emit("br label %looped")
+        self.emit("looped:")
+        self.emit("br i1 %last, label %tail, label %tailed")
+        self.emit("tail:")
+        self._tail()
+        self.emit("br label %tailed")
+        self.emit("tailed:")
+        for k in sums:
+            kind = _vector("double", self.width)
+            self.emit(f"%tailed{k} = phi {kind} [{before[k]}, %looped], [{self.totals[k]}, %tail]")
+            self.totals[k] = f"%tailed{k}"
+
+    def _partial(self, number: str, j: int, count: int) -> str:
+        """The address of a range's sum of a number."""
+        outer = self.dims[:-1]
+        strides = [math.prod(outer[d + 1 :]) for d in range(len(outer))]
+        row = self.fresh(f"mul i64 {number}, {math.prod(outer)}")
+        at = self.fresh(f"mul i64 {self._along(row, strides)}, {count}")
+        at = self.fresh(f"add i64 {self.fresh(f'add i64 {at}, {j}')}, {self.partial}")
+        return self.fresh(f"getelementptr double, ptr {self.pointers[0]}, i64 {at}")
+
+    def _add_ranges(self) -> None:
+        """The sums of the ranges, one after the other."""
+        sums = self.sums
+        assert self.ranges is not None
+        before = "innera"
+        for j, k in enumerate(sums):
+            at = self.base[self.sink_places[k]]
+            old = self.fresh(f"load double, ptr {at}, align 8")
+            self.emit(f"br label %join{k}")
+            self.emit(f"join{k}:")
+            self.emit(f"%r{k} = phi i64 [0, %{before}], [%rn{k}, %join{k}]")
+            self.emit(f"%sum{k}a = phi double [{old}, %{before}], [%sum{k}b, %join{k}]")
+            part = self.fresh(f"load double, ptr {self._partial(f'%r{k}', j, len(sums))}, align 8")
+            self.emit(f"%sum{k}b = {self._combine(k, 1, f'%sum{k}a', part)}")
+            self.emit(f"%rn{k} = add i64 %r{k}, 1")
+            self.emit(f"%rc{k} = icmp ult i64 %rn{k}, {self.ranges.count}")
+            self.emit(f"br i1 %rc{k}, label %join{k}, label %whole{k}")
+            self.emit(f"whole{k}:")
+            self.emit(f"store double %sum{k}b, ptr {at}, align 8")
+            before = f"whole{k}"
 
     def _number(self, x: float) -> str:
         return literal(x) if self.width == 1 else f"splat (double {literal(x)})"
 
-    def _mask(self) -> str:
-        return "<" + ", ".join(f"i1 {'true' if k < self.rest else 'false'}" for k in range(self.width)) + ">"
+    def _mask(self, count: int) -> str:
+        return "<" + ", ".join(f"i1 {'true' if k < count else 'false'}" for k in range(self.width)) + ">"
 
     def _moving_mask(self) -> str:
         """Which steps from %i on there are."""
@@ -232,34 +265,53 @@ class _KernelText:
         one = self.fresh(f"insertelement {kind} poison, i64 %i, i64 0")
         all_ = self.fresh(f"shufflevector {kind} {one}, {kind} poison, <{self.width} x i32> zeroinitializer")
         steps = self.fresh(f"add {kind} {all_}, <{', '.join(f'i64 {k}' for k in range(self.width))}>")
-        return self.fresh(f"icmp ult {kind} {steps}, splat (i64 {self.length})")
+        return self.fresh(f"icmp ult {kind} {steps}, splat (i64 {self.layout.length})")
 
     def _loop(self, sums: list[int]) -> None:
-        """Steps 0 … full; long sums in blocks."""
+        """The steps in whole vectors; long sums in blocks."""
         kind = _vector("double", self.width)
         blocks = bool(sums) and self.full > 2 * BLOCK and not self.dims[:-1]
-        start, stop, before = "0", str(self.full), "inner"
+        start, stop, before = "0", str(self.full), "innero"
+        if self.inner_ranges:
+            start, stop = "%begin", "%end"
+            if self.shifted:  # a range begins with the steps before it, of which it writes nothing
+                self.emit(f"%early = sub i64 %begin, {self.carried.most * self.width}")
+                self.emit("%isfirst = icmp eq i64 %range, 0")
+                self.emit("%from = select i1 %isfirst, i64 0, i64 %early")
+                start = "%from"
         neutral = dict(self.totals)
+        zero = self._number(0.0)
+        kept = {name: zero for name in self.carried.names()}
         if blocks:
             self.emit("br label %block")
             self.emit("block:")
-            self.emit("%b = phi i64 [0, %inner], [%bn, %joined]")
+            self.emit(f"%b = phi i64 [{start}, %innero], [%bn, %joined]")
             for k in sums:
-                self.emit(f"%total{k} = phi {kind} [{neutral[k]}, %inner], [%added{k}, %joined]")
+                self.emit(f"%total{k} = phi {kind} [{neutral[k]}, %innero], [%added{k}, %joined]")
+            for name in kept:
+                self.emit(f"%b{name} = phi {kind} [{zero}, %innero], [%n{name}, %joined]")
+                kept[name] = f"%b{name}"
             self.emit(f"%bn = add i64 %b, {BLOCK}")
-            self.emit(f"%bc = icmp ult i64 %bn, {self.full}")
-            self.emit(f"%stop = select i1 %bc, i64 %bn, i64 {self.full}")
+            self.emit(f"%bc = icmp ult i64 %bn, {stop}")
+            self.emit(f"%stop = select i1 %bc, i64 %bn, i64 {stop}")
             start, stop, before = "%b", "%stop", "block"
+        latch = "latch" if self._warms_up() else "loop"
         self.emit("br label %loop")
         self.emit("loop:")
-        self.emit(f"%i = phi i64 [{start}, %{before}], [%next, %loop]")
+        self.emit(f"%i = phi i64 [{start}, %{before}], [%next, %{latch}]")
         for k in sums:
-            self.emit(f"%sum{k} = phi {kind} [{neutral[k]}, %{before}], [%grown{k}, %loop]")
+            self.emit(f"%sum{k} = phi {kind} [{neutral[k]}, %{before}], [%grown{k}, %{latch}]")
             self.totals[k] = f"%sum{k}"
-        if self.masked:
-            self._once("%i", self._moving_mask(), "v")
-        else:
-            self._once("%i", None, "v")
+        for name, first in kept.items():
+            self.emit(f"%{name} = phi {kind} [{first}, %{before}], [%n{name}, %{latch}]")
+        self.carried.begin()
+        self._once("%i", self._moving_mask() if self.masked else None, "v", self._warms_up())
+        if self._warms_up():
+            self.emit("br label %latch")
+            self.emit("latch:")
+        for name, value in self.carried.results().items():
+            self.emit(f"%n{name} = select i1 true, {kind} {value}, {kind} {value}")
+        self.carried.end()
         for k in sums:
             self.emit(f"%grown{k} = select i1 true, {kind} {self.totals[k]}, {kind} {self.totals[k]}")
             self.totals[k] = f"%grown{k}"
@@ -269,57 +321,97 @@ class _KernelText:
         self.emit("joined:")
         if blocks:
             for k in sums:
-                self.emit(f"%added{k} = {self._combine(self.sinks[k], kind, f'%total{k}', f'%grown{k}')}")
+                self.emit(f"%added{k} = {self._combine(k, self.width, f'%total{k}', f'%grown{k}')}")
                 self.totals[k] = f"%added{k}"
             self.emit("br i1 %bc, label %block, label %summed")
             self.emit("summed:")
 
-    def _combine(self, sink: Sink, kind: str, a: str, b: str) -> str:
-        if sink.kind == "add":
-            return f"fadd {kind} {a}, {b}"
-        suffix = "f64" if kind == "double" else f"v{self.width}f64"
-        self.declarations.add(f"declare {kind} @llvm.{sink.kind}.{suffix}({kind}, {kind})")
-        return f"call {kind} @llvm.{sink.kind}.{suffix}({kind} {a}, {kind} {b})"
+    def _warms_up(self) -> bool:
+        return self.inner_ranges and bool(self.shifted)
 
-    def _finish(self, k: int, sink: Sink) -> None:
-        """Join the elements of a sum, and add it to its place."""
+    def _combine(self, k: int, width: int, a: str, b: str) -> str:
+        return combined(self.declarations, self.sinks[k].kind, width, a, b)
+
+    def _joined(self, k: int) -> str:
+        """The elements of a sum joined."""
         total = self.totals[k]
-        if self.width > 1:
-            kind = f"<{self.width} x double>"
-            parts = [self.fresh(f"extractelement {kind} {total}, i64 {j}") for j in range(self.width)]
-            while len(parts) > 1:
-                half = len(parts) // 2
-                parts = [
-                    self.fresh(self._combine(sink, "double", a, b))
-                    for a, b in zip(parts[:half], parts[half:], strict=True)
-                ]
-            total = parts[0]
+        if self.width == 1:
+            return total
+        kind = f"<{self.width} x double>"
+        parts = [self.fresh(f"extractelement {kind} {total}, i64 {j}") for j in range(self.width)]
+        while len(parts) > 1:
+            half = len(parts) // 2
+            parts = [self.fresh(self._combine(k, 1, a, b)) for a, b in zip(parts[:half], parts[half:], strict=True)]
+        return parts[0]
+
+    def _finish(self, k: int, total: str) -> None:
+        """Add a sum to its place."""
         at = self.base[self.sink_places[k]]
         old = self.fresh(f"load double, ptr {at}, align 8")
-        new = self.fresh(self._combine(sink, "double", old, total))
+        new = self.fresh(self._combine(k, 1, old, total))
         self.emit(f"store double {new}, ptr {at}, align 8")
 
     # -- one step
-    def _once(self, i: str, mask: str | None, prefix: str) -> None:
+    def _once(self, i: str, mask: str | None, prefix: str, warms_up: bool = False) -> None:
+        """The operations, then the sums that are held, then what is written; that not before the range begins."""
         body = Body(self.width, self.declarations, self.symbols, prefix)
         body.lines = self.lines
         self.body, self.mask = body, mask
-        self.memory = Transfers(body, i, mask, self.base, self.index_base, self.emit)
+        self.memory = Transfers(body, i, mask, self.base, self.index_base, self.emit, self.fresh)
         values: dict[int, str] = {}
         for e in self.kernel.elements:
             args = [self._value(a, values) for a in e.args]
             outlined = 1 < self.kernel.size <= SHORT and e.name not in ARITHMETIC
             values[id(e)] = self._outlined(e.name, args) if outlined else KERNELS[e.name](body, *args)
+        given = {k: self._value(s.value, values) for k, s in enumerate(self.sinks) if k not in self.shifted}
+        new = {v: self._value(v, values) for v in self.carried.values}
+        self.carried.step({v: x if mask is None else self._where_active(x, 0.0) for v, x in new.items()}, "")
+        begun = self.fresh("icmp uge i64 %i, %begin") if warms_up else None
+        for k in self.sums:
+            value, nothing = given[k], neutral(self.sinks[k].kind)
+            if mask is not None:
+                value = self._where_active(value, nothing)
+            if begun is not None:
+                value = self.fresh(f"select i1 {begun}, {body.type} {value}, {body.type} {self._number(nothing)}")
+            self.totals[k] = self.fresh(self._combine(k, self.width, self.totals[k], value))
+        if begun is not None:
+            self.emit(f"br i1 {begun}, label %write, label %latch")
+            self.emit("write:")
+        together = self.layout.interleaved if mask is None else []
+        for group in together:
+            vectors = [
+                self.carried.shifted(self.sinks[k].value, body) if k in self.shifted else given[k] for k in group
+            ]
+            self.memory.interleave(self.sinks[group[0]].kind, self.sink_places[group[0]], vectors)
+        written = {k for group in together for k in group}
         for k, sink in enumerate(self.sinks):
-            value = self._value(sink.value, values)
-            if sink.kind == "store":
-                self.memory.store(self.sink_places[k], value)
-            elif self._is_held(k):
-                if mask is not None:
-                    value = self._where_active(value, sink)
-                self.totals[k] = self.fresh(self._combine(sink, body.type, self.totals[k], value))
-            else:
-                self._grow(k, sink, value)
+            if k in written:
+                continue
+            if k in self.shifted:
+                self._write_shifted(k, i, self.full if mask is not None else None)
+            elif sink.kind == "store":
+                self.memory.store(self.sink_places[k], given[k])
+            elif k not in self.totals:
+                value = given[k]
+                if self.masked and not self._is_line(k):  # what is not there does nothing to the first element
+                    value = self._where_active(value, neutral(sink.kind))
+                lanes = self.rest if mask and not self.masked else self.width
+                self.memory.grow(sink.kind, self.sink_places[k], value, lanes)
+
+    def _write_shifted(self, k: int, i: str, at: int | None) -> None:
+        """The elements of a shifted sum from i on; ``at``: its value near the end, where not all are there."""
+        sink, body = self.sinks[k], self.body
+        assert isinstance(sink.value, Shifted)
+        value = self.carried.shifted(sink.value, body)
+        lanes = self.width if at is None else min(sink.access.size - at, self.width)
+        if lanes < 1:
+            return
+        mask = None if lanes == self.width else self._mask(lanes)
+        memory = Transfers(body, i, mask, self.base, self.index_base, self.emit, self.fresh)
+        if sink.kind == "store":
+            memory.store(self.sink_places[k], value)
+        else:
+            memory.grow(sink.kind, self.sink_places[k], value, lanes)
 
     def _outlined(self, name: str, args: list[str]) -> str:
         """The kernel of an operation as a function of the module."""
@@ -343,47 +435,18 @@ class _KernelText:
         known = self.constants.get(literal(operand))
         return self.body.number(operand) if known is None else known
 
-    def _grow(self, k: int, sink: Sink, value: str) -> None:
-        """Add to the elements of a buffer (or take the larger, the smaller)."""
-        body, memory, p = self.body, self.memory, self.sink_places[k]
-        if self.width == 1:
-            at = memory.element(p)
-            old = self.fresh(f"load double, ptr {at}, align 8")
-            new = self.fresh(self._combine(sink, "double", old, value))
-            self.emit(f"store double {new}, ptr {at}, align 8")
-        elif not p.indexed and p.inner == 1:
-            at = body.op(f"getelementptr double, ptr {self.base[p]}, i64 {memory.i}")
-            old = memory.load_vector("double", at, self.fresh)
-            memory.store_vector(at, self.fresh(self._combine(sink, body.type, old, value)))
-        else:  # measured: gathering and scattering vectors waits for what the step before has stored
-            self._grow_one_by_one(p, sink, value)
+    def _is_line(self, k: int) -> bool:
+        p = self.sink_places[k]
+        return not p.indexed and p.inner == 1
 
-    def _where_active(self, value: str, sink: Sink) -> str:
+    def _where_active(self, value: str, nothing: float) -> str:
         """A value under the mask; elsewhere what changes nothing."""
         body = self.body
-        nothing = self._number(_neutral(sink))
-        return body.op(f"select {body.mask} {self.mask}, {body.type} {value}, {body.type} {nothing}")
-
-    def _grow_one_by_one(self, p: Place, sink: Sink, value: str) -> None:
-        body = self.body
-        indices = self.memory.indices(p)
-        if self.masked:  # what is not there does nothing to the first element
-            value = self._where_active(value, sink)
-        for j in range(self.rest if self.mask and not self.masked else self.width):
-            index = body.op(f"extractelement {body.integer} {indices}, i64 {j}")
-            part = body.op(f"extractelement {body.type} {value}, i64 {j}")
-            at = body.op(f"getelementptr double, ptr {self.base[p]}, i64 {index}")
-            old = self.fresh(f"load double, ptr {at}, align 8")
-            new = self.fresh(self._combine(sink, "double", old, part))
-            self.emit(f"store double {new}, ptr {at}, align 8")
+        return body.op(f"select {body.mask} {self.mask}, {body.type} {value}, {body.type} {self._number(nothing)}")
 
 
 def _vector(kind: str, width: int) -> str:
     return kind if width == 1 else f"<{width} x {kind}>"
-
-
-def _neutral(sink: Sink) -> float:
-    return {"add": 0.0, "maximum": -np.inf, "minimum": np.inf}[sink.kind]
 
 
 def kernel_text(
@@ -399,11 +462,11 @@ def kernel_text(
     ``table`` holds the addresses of work, constants, positions, inputs, outputs and arrays. Kernels that differ only in
     where their operands start and in constants share a function: ``known`` holds the names by text and by structure.
     """
-    writer = _KernelText(kernel, pools, width, declarations, symbols)
-    parameters, key = writer.parameters(), writer.key()
+    layout = Layout(kernel, pools, width)
+    parameters, key = layout.parameters(), layout.key()
     name = None if key is None else known.get(key)
     if name is None:
-        text = writer.text("NAME")
+        text = _KernelText(layout, declarations, symbols).text("NAME")
         name = known.setdefault(text, f"k{len(known)}")
         if key is not None:
             known[key] = name

@@ -11,16 +11,18 @@ kernel (factorizations, large matrix products, black boxes) are calls between th
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from ...expr import Constant, Expr, constant
 from .access import Access, View, contiguous, listed, strided
+from .adding import gather, settle
 from .cutting import cut_long
 from .kernels import KERNELS
 from .memory import clearing, place_work
+from .ranges import shared
 from .records import Buffer, Call, Element, Kernel, Load, Lowered, Sink
 from .uses import count_uses, find_joins, find_sums, is_sink
 
@@ -45,11 +47,12 @@ class _Lowering:
         self.kernels: dict[tuple[int, int], Kernel] = {}
         self.calls: list[Call] = []
         self.clears: list[Buffer] = []
-        self.by_buffer: dict[Buffer, list[Sink]] = {}
+        self.summed: list[Buffer] = []  # of the clears, those that sinks add to
         self.buffers: list[Buffer] = []
         self.inputs = self._inputs(inputs)
         self.count = 0
         self.views: dict[Any, Any] = {}
+        self.starts: dict[Expr, np.ndarray] = {}  # of the arrays of a join
 
     def _inputs(self, inputs: Any) -> list[Buffer]:
         found = []
@@ -83,18 +86,30 @@ class _Lowering:
                 self._lower(node, targets.get(node))
         results = self._results(targets)
         loops = cut_long(self.kernels.values(), self._reload)
+        loops = [part for k in loops for part in gather(k, self._reload)]
+        loops.sort(key=lambda k: k.stage)
+        self._settle(loops)
+        loops = [part for k in loops for part in shared(k, self._reload)]
         work, placed = place_work(loops, self.calls)
         stages = 1 + max([k.stage for k in loops] + [c.stage for c in self.calls], default=0)
-        kernels = [k for b in self._cleared(placed) for k in clearing(b)] + loops
+        cleared = [b for b in self.clears if b.size and (b.place != "work" or b in placed)]
+        kernels = [part for b in cleared for k in clearing(b) for part in shared(k, self._reload)] + loops
         return Lowered(sorted(kernels, key=lambda k: k.stage), self.calls, results, self.inputs, work, stages)
 
-    def _cleared(self, placed: Collection[Buffer]) -> list[Buffer]:
-        """The buffers that are set before sinks add to them; of outputs, with the first stage that adds."""
-        found = [b for b in self.clears if b.size and (b.place != "work" or b in placed)]
-        for b in found:
-            if b.place != "work":
-                b.first = min((s.stage for s in self.by_buffer.get(b, ())), default=0)
-        return found
+    def _settle(self, loops: Sequence[Kernel]) -> None:
+        """Which sinks store, and which buffers are set before sinks add to them."""
+        sinks: dict[Buffer, list[list[Sink]]] = {b: [] for b in self.clears}
+        for kernel in loops:
+            own: dict[Buffer, list[Sink]] = {}
+            for s in kernel.sinks:
+                own.setdefault(s.buffer, []).append(s)
+            for b, found in own.items():
+                if b in sinks:
+                    sinks[b].append(found)
+        for b in self.clears:
+            b.first = min((group[0].stage for group in sinks[b]), default=0)
+        filled = {b for b in self.summed if sinks[b] and settle(b, sinks[b])}
+        self.clears = [b for b in self.clears if b not in filled]
 
     def _targets(self) -> dict[Expr, Buffer]:
         """Output buffers that results are written to at once: of the first output each node is."""
@@ -146,9 +161,10 @@ class _Lowering:
         elif is_sink(node):
             buffer = self._new_sum(node, target)
             self._into(node, buffer)
-            self._settle(buffer)
+            self.summed.append(buffer)
         elif op.name == "concatenate":
-            self._concatenate(node, target)
+            if target is not None or node.ndim > 1:
+                self._concatenate(node, target)  # others where they are read as a whole
         elif op.name in ("amax", "amin") and node.args[0].size:
             self._extremum(node, target)
         else:
@@ -183,7 +199,7 @@ class _Lowering:
     def _operand(self, node: Expr, shape: Any, size: int) -> Any:
         """An operand of a loop over ``size`` elements of a shape: a number, an element of the loop, or a load."""
         c = self.core(node)
-        if isinstance(c, Constant) and (not c.shape or c.size == 1):
+        if isinstance(c, Constant) and size and (not c.shape or _is_uniform(c)):
             return float(c.value if not c.shape else c.value.reshape(-1)[0])
         if c.size == size and node.size == size and not (c.op is not None and c.op.name in _VIEWS):
             made = self.made.get(c)
@@ -191,8 +207,11 @@ class _Lowering:
                 return made
             return self._read(self._memory(c), contiguous(size))
         base, access = self._seen(node, shape)
-        if base.op is not None and base.size == 1 and isinstance(self.made.get(base), Element) and size == 1:
-            return self.made[base]
+        if isinstance(base, Constant) and size and _is_uniform(base):
+            return float(base.value.reshape(-1)[0])
+        made = self.made.get(base)
+        if isinstance(made, Element) and base.size == size and access.is_contiguous:
+            return made
         return self._read(self._memory(base), access)
 
     def _read(self, buffer: Buffer, access: Access) -> Load:
@@ -217,6 +236,9 @@ class _Lowering:
     def _memory(self, c: Expr) -> Buffer:
         """The buffer of a core node."""
         made = self.made.get(c)
+        if made is None and c.op is not None and c.op.name == "concatenate":
+            self._concatenate(c, None)
+            made = self.made[c]
         if made is None:
             assert isinstance(c, Constant), c
             made = self.made[c] = Buffer(c.size, "constant", 0, 0, np.ascontiguousarray(c.value).reshape(-1))
@@ -246,8 +268,24 @@ class _Lowering:
                 view.apply(step.op, step.params)
             if shape is not None and shape != node.shape:
                 view.broadcast(shape)
-            self.views[key] = base, view.access()
+            self.views[key] = self._within(base, view.access())
         return self.views[key]
+
+    def _within(self, base: Expr, access: Access) -> tuple[Expr, Access]:
+        """The same elements, of the one array of a join that holds them."""
+        if base.op is None or base.op.name != "concatenate" or base.ndim != 1 or base in self.made or not access.size:
+            return base, access
+        if base not in self.starts:
+            self.starts[base] = np.cumsum([0, *(part.size for part in base.args)])
+        starts = self.starts[base]
+        low, high = access.bounds()
+        k = int(np.searchsorted(starts, low, "right")) - 1
+        if high >= starts[k + 1]:
+            return base, access
+        part, own = self._seen(base.args[k], None)
+        if own.positions is not None or (own.size > 1 and own.strides != (1,)):
+            return base, access
+        return part, access.moved(own.offset - int(starts[k]))
 
     # -- sinks
     def _sink(self, kind: str, value: Any, buffer: Buffer, access: Access, sign: int = 1) -> Sink:
@@ -258,7 +296,6 @@ class _Lowering:
         stage = self._stage_of(value)
         sink = Sink(kind, value, buffer, access, stage)
         self._kernel(stage, access.size).sinks.append(sink)
-        self.by_buffer.setdefault(buffer, []).append(sink)
         self.ready[buffer] = max(self.ready.get(buffer, 0), stage + 1)
         return sink
 
@@ -279,7 +316,15 @@ class _Lowering:
             strides.append(0 if i in axes else step)
             step *= 1 if i in axes else x.shape[i]
         if x.size:
-            self._sink("add", x, buffer, strided(x.shape, strides[::-1]), sign)
+            value = x if any(strides) else self._in_any_order(x)
+            self._sink("add", value, buffer, strided(x.shape, strides[::-1]), sign)
+
+    def _in_any_order(self, x: Expr) -> Expr:
+        """The node that has the same elements in the order of memory; else x."""
+        base, access = self._seen(x, None)
+        if base.size != x.size or access.is_contiguous:
+            return x
+        return base if (np.bincount(access.table(), minlength=base.size) == 1).all() else x
 
     def _add_embed(self, node: Expr, buffer: Buffer, sign: int) -> None:
         x = node.args[0]
@@ -368,47 +413,7 @@ class _Lowering:
                 stack += [(a, sign * s) for a, s in zip(c.args, _SIGNS[c.op.name], strict=True)]  # type: ignore[union-attr]
             else:
                 self._into(c, buffer, sign)
-        self._settle(buffer)
-
-    def _settle(self, buffer: Buffer) -> None:
-        """Sinks store instead of adding where nothing is there before: those that meet no other, or the one before all
-        others."""
-        self._part(buffer)
-        sinks = self.by_buffer.get(buffer, [])
-        if not sinks or any(s.kind != "add" for s in sinks):
-            return
-        before = buffer.clear.buffer.clear if isinstance(buffer.clear, Load) else buffer.clear
-        tables = [s.access.table() for s in sinks]
-        free = np.bincount(np.concatenate(tables), minlength=buffer.size) == 1
-        free &= np.broadcast_to(before, buffer.size) == 0.0
-        for s, table in zip(sinks, tables, strict=True):
-            if free[table].all():
-                s.kind = "store"
-        if all(s.kind == "store" for s in sinks):
-            if sum(s.access.size for s in sinks) == buffer.size:
-                self.clears.remove(buffer)
-            return
-        first = min(sinks, key=lambda s: s.stage)
-        alone = sum(s.stage == first.stage for s in sinks) == 1
-        if alone and isinstance(before, float) and before == 0.0 and _is_run(first.access):
-            first.kind = "store"
-            start, stop = first.access.offset, first.access.offset + first.access.size
-            buffer.gaps = [(a, b) for a, b in ((0, start), (stop, buffer.size)) if a < b]
-
-    def _part(self, buffer: Buffer) -> None:
-        """Runs of elements that a loop adds to, a few elements apart: each but the first in a loop of its own. A
-        processor waits where it reads what was written just before, at another distance."""
-        seen: dict[int, list[int]] = {}
-        for s in list(self.by_buffer.get(buffer, [])):
-            if s.kind != "add" or not _is_run(s.access) or s.access.size < 64 or not isinstance(s.value, Element):
-                continue
-            near = seen.setdefault(s.stage, [])
-            if any(0 < abs(s.access.offset - other) < 64 for other in near):
-                self._kernel(s.stage, s.access.size).sinks.remove(s)
-                self.by_buffer[buffer].remove(s)
-                self._sink("add", self._reload(s.value), buffer, s.access)
-            else:
-                near.append(s.access.offset)
+        self.summed.append(buffer)
 
     def _concatenate(self, node: Expr, target: Buffer | None) -> None:
         buffer = self.made[node] = self._buffer(node.size, target, 0)
@@ -451,9 +456,10 @@ class _Lowering:
         self.calls.append(Call(node, args, buffer, stage))
 
 
-def _is_run(access: Access) -> bool:
-    """Whether it is elements one after the other."""
-    return access.positions is None and (access.strides == (1,) or access.size == 1)
+def _is_uniform(c: Constant) -> bool:
+    """Whether all elements are the same number, bit by bit."""
+    bits = c.value.reshape(-1).view(np.int64)
+    return bool(bits.size == 1 or (bits.size and bits[0] == bits[-1] and (bits == bits[0]).all()))
 
 
 _SIGNS = {"add": (1, 1), "subtract": (1, -1)}

@@ -29,8 +29,11 @@ def place_work(kernels: Iterable[Kernel], calls: Iterable[Call]) -> tuple[int, C
                 touch(e.buffer, kernel.stage)
         for s in kernel.sinks:
             touch(s.buffer, kernel.stage)
-            if isinstance(s.value, Load):
-                touch(s.value.buffer, kernel.stage)
+            for value in s.values:
+                if isinstance(value, Load):
+                    touch(value.buffer, kernel.stage)
+        if kernel.ranges is not None and kernel.ranges.partial is not None:
+            touch(kernel.ranges.partial, kernel.stage)
     for call in calls:
         for a in call.args:
             if isinstance(a, tuple):

@@ -8,7 +8,7 @@ from typing import Any
 from ...expr import Expr
 from .access import Access
 
-__all__ = ["Buffer", "Call", "Element", "Kernel", "Load", "Lowered", "Sink"]
+__all__ = ["Buffer", "Call", "Element", "Kernel", "Load", "Lowered", "Ranges", "Shifted", "Sink"]
 
 
 @dataclass(slots=True, eq=False)
@@ -46,6 +46,13 @@ class Element:
 
 
 @dataclass(slots=True, eq=False)
+class Shifted:
+    """A sum of values of a loop, each some steps later: ``Σ value(i − delay)``, of the terms that there are."""
+
+    terms: list[tuple[Any, int]]  # values, and their delays
+
+
+@dataclass(slots=True, eq=False)
 class Sink:
     """What a loop does with a value: ``store``, ``add``, ``maximum`` or ``minimum`` into a buffer."""
 
@@ -54,6 +61,11 @@ class Sink:
     buffer: Buffer
     access: Access
     stage: int
+
+    @property
+    def values(self) -> list[Any]:
+        """What it is made of: elements, loads, numbers."""
+        return [v for v, _ in self.value.terms] if isinstance(self.value, Shifted) else [self.value]
 
 
 @dataclass(slots=True, eq=False)
@@ -67,6 +79,17 @@ class Call:
 
 
 @dataclass(slots=True, eq=False)
+class Ranges:
+    """A loop in parts of which several threads may take one each: ``count`` parts of ``length`` steps along an axis of
+    its nest, the last one longer."""
+
+    axis: int
+    length: int
+    count: int
+    partial: Buffer | None  # the sums of each part, where they are not added to memory by the parts themselves
+
+
+@dataclass(slots=True, eq=False)
 class Kernel:
     """A loop over ``size`` steps."""
 
@@ -74,6 +97,7 @@ class Kernel:
     size: int
     elements: list[Element] = field(default_factory=list)
     sinks: list[Sink] = field(default_factory=list)
+    ranges: Ranges | None = None
 
 
 @dataclass(slots=True, eq=False)

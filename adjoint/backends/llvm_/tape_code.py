@@ -26,10 +26,12 @@ from ...primitive import PRIMITIVES, Primitive
 from ...walk import topological
 from .body import Body
 from .kernels import KERNELS
-from .tape import COPY
+from .tape_order import COPY
 from .target import NAME, compile_module, module_header, vector_symbols
 
-__all__ = ["driver", "loop", "opcodes"]
+__all__ = ["LIGHT", "driver", "loop", "opcodes", "vector"]
+
+LIGHT = ("add", "subtract", "multiply", "divide", "negative", "square", "sqrt")  # an instruction each; first opcodes
 
 COPIES = Primitive("copy", "elementwise", lambda x: x, partials=(lambda y, x: 1.0,))
 _ARGUMENTS = "ptr %w, ptr %d, ptr %o0, ptr %o1, ptr %o2, i64 %start, i64 %stop"
@@ -38,9 +40,9 @@ _FILL = "splat (double 0.5)"  # operands of elements beyond the last: any number
 
 @cache
 def opcodes() -> dict[Primitive | None, int]:
-    """The operations that have loops: those with a kernel whose partial derivatives have kernels too."""
+    """The operations that have loops: with kernels for their values and partial derivatives. Light ones come first."""
     found: dict[Primitive | None, int] = {}
-    for name in KERNELS:
+    for name in (*LIGHT, *(k for k in KERNELS if k not in LIGHT)):
         row = PRIMITIVES[name]
         if row.kind == "elementwise" and len(row.partials) <= 3 and _has_kernels(row):
             found[row] = len(found)
@@ -79,21 +81,24 @@ def _has_kernels(row: Primitive) -> bool:
 
 
 class _Loop:
-    """Lines of a loop over a segment: reading, computing, writing ``width`` elements at a time."""
+    """Lines of a loop over a segment: reading, computing, writing ``width`` elements at a time; ``whole``: of one
+    vector without a mask."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, whole: bool = False) -> None:
         self.width = width
         self.body = Body(width, set(), vector_symbols())
         self.before: list[str] = []
         self.after: list[str] = []
         self.type = self.body.type
-        if width > 1:
-            lanes, whole = ", ".join(f"i64 {k}" for k in range(width)), f"<{width} x i64>"
+        if whole:
+            self.before.append(f"%m = xor <{width} x i1> zeroinitializer, splat (i1 true)")
+        elif width > 1:
+            lanes, kind = ", ".join(f"i64 {k}" for k in range(width)), f"<{width} x i64>"
             self.before += [
                 "%left = sub i64 %stop, %i",
-                f"%left1 = insertelement {whole} poison, i64 %left, i64 0",
-                f"%lefts = shufflevector {whole} %left1, {whole} poison, <{width} x i32> zeroinitializer",
-                f"%m = icmp sgt {whole} %lefts, <{lanes}>",
+                f"%left1 = insertelement {kind} poison, i64 %left, i64 0",
+                f"%lefts = shufflevector {kind} %left1, {kind} poison, <{width} x i32> zeroinitializer",
+                f"%m = icmp sgt {kind} %lefts, <{lanes}>",
             ]
 
     def declare(self, text: str) -> None:
@@ -205,9 +210,14 @@ ret void
 }}
 """ + "\n".join([*sorted(self.body.declarations), module_header()])
 
+    def vector_text(self) -> str:
+        """A function of one vector, without a loop."""
+        lines = "\n".join([_load_fields(["w", "d", "o0", "o1", "o2"]), *self.before, *self.body.lines, *self.after])
+        head = f"define void @{NAME}_vector(ptr %record, i64 %i) #0 {{\n{lines}\nret void\n}}\n"
+        return head + "\n".join([*sorted(self.body.declarations), module_header()])
 
-def _value_loop(row: Primitive, width: int) -> _Loop:
-    it = _Loop(width)
+
+def _value_loop(row: Primitive, it: _Loop) -> _Loop:
     for k in range(len(row.partials)):
         it.index(k)
         it.gather(f"%x{k}", "%w", k)
@@ -216,8 +226,7 @@ def _value_loop(row: Primitive, width: int) -> _Loop:
     return it
 
 
-def _derivative_loop(row: Primitive, constants: int, width: int, reverse: bool) -> _Loop:
-    it = _Loop(width)
+def _derivative_loop(row: Primitive, constants: int, it: _Loop, reverse: bool) -> _Loop:
     out, args, partials = _partials(row)
     partials = {k: p for k, p in partials.items() if not constants >> k & 1}
     needed = set(topological([p for p in partials.values() if isinstance(p, Expr)]))
@@ -242,24 +251,32 @@ def _derivative_loop(row: Primitive, constants: int, width: int, reverse: bool) 
     return it
 
 
+def _filled(kind: str, opcode: int, constants: int, it: _Loop) -> _Loop:
+    row = _rows()[opcode]
+    return _value_loop(row, it) if kind == "value" else _derivative_loop(row, constants, it, kind == "reverse")
+
+
 @cache
 def loop(kind: str, opcode: int, constants: int, width: int) -> int:
     """The address of a loop: "value", "reverse" or "tangent", of an opcode whose operands in ``constants`` do not vary.
 
     Compiled when first asked for; kept in memory and on disk.
     """
-    row = _rows()[opcode]
-    if kind == "value":
-        it = _value_loop(row, width)
-    else:
-        it = _derivative_loop(row, constants, width, kind == "reverse")
-    return compile_module(it.text()).address("loop")
+    return compile_module(_filled(kind, opcode, constants, _Loop(width)).text()).address("loop")
+
+
+@cache
+def vector(kind: str, opcode: int, constants: int, width: int) -> int:
+    """The address of a function that does the same for ``width`` elements from a position on: of the address of five
+    words (w, w̄ or ẇ, the three operands) and the position."""
+    text = _filled(kind, opcode, constants, _Loop(width, whole=True)).vector_text()
+    return compile_module(text).address("vector")
 
 
 # -- running the loops of all segments -----------------------------------------------------------------------------
 
 _RUN = """\
-define void @{name}_{run}(ptr %t) #0 {{
+define void @{name}_{run}(ptr %record) #0 {{
 entry:
 {loads}
 %any = icmp sgt i64 %count, 0
@@ -286,18 +303,36 @@ def _load_fields(names: Sequence[str]) -> str:
     lines = []
     for k, name in enumerate(names):
         kind = "i64" if name == "count" else "ptr"
-        lines += [f"%q{k} = getelementptr i64, ptr %t, i64 {k}", f"%{name} = load {kind}, ptr %q{k}"]
-    return "\n".join([*lines, "%last = sub i64 %count, 1"])
+        lines += [f"%q{k} = getelementptr i64, ptr %record, i64 {k}", f"%{name} = load {kind}, ptr %q{k}"]
+    return "\n".join(lines)
+
+
+_BOTH = """\
+define void @{name}_both(ptr %record) #0 {{
+{loads}
+call void %ahead(ptr %first)
+call void @llvm.memset.p0.i64(ptr %d, i8 0, i64 %count, i1 false)
+store double 1.0, ptr %seed
+call void %back(ptr %second)
+ret void
+}}
+declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)
+"""
 
 
 @cache
-def driver(reverse: bool) -> int:
-    """The address of the function that runs all segments, forward or backward.
+def driver(name: str) -> int:
+    """The address of a function that runs sweeps.
 
-    Its one argument points at eight words: the addresses of w, of w̄ or ẇ, of the three operands and of the segments
-    (rows of loop, start and stop), and the number of segments.
+    "ahead" and "back" go through all segments. Their argument points at eight words: the addresses of w, of w̄ or ẇ, of
+    the three operands and of the segments (rows of loop, start and stop), and the number of segments; one is free.
+    "both" runs a sweep for values, then one for cotangents; its argument points at seven words: address and argument of
+    the one and of the other, w̄ and its size in bytes, and the address of the cotangent that is 1.
     """
-    loads = _load_fields(["w", "d", "o0", "o1", "o2", "segments", "count"])
-    ahead = _RUN.format(name=NAME, run="ahead", loads=loads, first="0", step="1", relation="sgt i64 %count")
-    back = _RUN.format(name=NAME, run="back", loads=loads, first="%last", step="-1", relation="sle i64 0")
-    return compile_module("\n".join([ahead, back, module_header()])).address("back" if reverse else "ahead")
+    loads = _load_fields(["w", "d", "o0", "o1", "o2", "segments", "count"]) + "\n%last = sub i64 %count, 1"
+    parts = [
+        _RUN.format(name=NAME, run="ahead", loads=loads, first="0", step="1", relation="sgt i64 %count"),
+        _RUN.format(name=NAME, run="back", loads=loads, first="%last", step="-1", relation="sle i64 0"),
+        _BOTH.format(name=NAME, loads=_load_fields(["ahead", "first", "back", "second", "d", "count", "seed"])),
+    ]
+    return compile_module("\n".join([*parts, module_header()])).address(name)

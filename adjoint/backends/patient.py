@@ -1,0 +1,128 @@
+"""A backend that compiles what is called often, and leaves the rest to NumPy.
+
+To compile a function takes as long as to interpret it, for a small one, a hundred times. A model that is differentiated
+once, or solved once, is better interpreted. So a small function is interpreted in its first calls, and compiled when it
+is called again. It is a matter of how often, not of how long: a program that is run again does the same again.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..expr import Expr, Variable
+from .base import Backend, Input, Output
+from .numpy_ import NumpyBackend
+
+__all__ = ["PatientBackend", "Tiered", "owned"]
+
+CALLS = 16  # interpreted calls; measured: compiling costs as much as 50 to 150 of them
+NODES = 400  # operations; more take longer to interpret, and above 500 scalar ones are not compiled but sorted
+ELEMENTS = 100_000  # of all results; 16 calls on more take as long as compiling does
+
+
+class PatientBackend:
+    """A compiling backend behind an interpreter.
+
+    Parameters
+    ----------
+    then : Backend
+        What compiles; its name is this one's, too.
+    """
+
+    silent = True  # its functions print no warnings of NumPy's
+
+    def __init__(self, then: Backend) -> None:
+        self.first, self.then, self.name = NumpyBackend(source_limit=0), then, then.name
+
+    def compile(
+        self,
+        inputs: Sequence[Input],
+        outputs: Sequence[Output],
+        definitions: Mapping[Variable, Expr] | None = None,
+        complex_values: bool = False,
+    ) -> Callable[..., tuple[Any, ...]]:
+        """A function of the inputs that gives a tuple of the outputs: a :class:`Tiered` one, if it is small."""
+        arguments = inputs, outputs, definitions, complex_values
+        if complex_values or not is_small(outputs, definitions or {}):
+            return self.then.compile(*arguments)
+        return Tiered(self.first.compile(*arguments), lambda: self.then.compile(*arguments))
+
+    def __getattr__(self, name: str) -> Any:
+        """What the compiling backend offers beyond the interface."""
+        if name.startswith("_") or name in ("first", "then"):
+            raise AttributeError(name)
+        return getattr(self.then, name)
+
+
+def is_small(outputs: Sequence[Output], definitions: Mapping[Variable, Expr]) -> bool:
+    """Whether a function has few operations on few elements."""
+    stack = [e for out in outputs for e in (out if isinstance(out, tuple) else (out,))]
+    if len(stack) > NODES or len(definitions) > NODES:
+        return False
+    seen: set[Expr] = set()
+    elements = 0
+    while stack:
+        node = stack.pop()
+        if node in seen:
+            continue
+        seen.add(node)
+        elements += node.size
+        if len(seen) > NODES or elements > ELEMENTS:
+            return False
+        stack += (definitions[node],) if node in definitions else node.args  # type: ignore[index]
+    return True
+
+
+class Tiered:
+    """A function that is interpreted in its first calls, and compiled when it is called again."""
+
+    __slots__ = ("_calls", "_compile", "_compiled", "_interpreted", "_lock")
+
+    def __init__(self, interpreted: Callable[..., Any], compile_: Callable[[], Callable[..., Any]]) -> None:
+        self._interpreted, self._compile = interpreted, compile_
+        self._compiled: Callable[..., Any] | None = None
+        self._calls = 0
+        self._lock = threading.Lock()
+
+    def __call__(self, *arguments: Any) -> tuple[Any, ...]:
+        return self.now()(*arguments)
+
+    def now(self) -> Callable[..., Any]:
+        """The function for this call."""
+        if self._compiled is not None:
+            return self._compiled
+        self._calls += 1
+        return self.compiled() if self._calls > CALLS else self.interpreted
+
+    @property
+    def settled(self) -> bool:
+        """Whether it is compiled."""
+        return self._compiled is not None
+
+    def compiled(self) -> Callable[..., Any]:
+        """The compiled function."""
+        with self._lock:
+            if self._compiled is None:
+                self._compiled = self._compile()
+        return self._compiled
+
+    def interpreted(self, *arguments: Any) -> tuple[Any, ...]:
+        """The results by the interpreter: silent, and arrays of their own."""
+        with np.errstate(all="ignore"):
+            return tuple(owned(r, arguments) for r in self._interpreted(*arguments))
+
+    def summary(self) -> Any:
+        """What the compiled function says of itself."""
+        return self.compiled().summary()  # type: ignore[attr-defined]
+
+
+def owned(result: Any, arguments: Sequence[Any]) -> Any:
+    """The result, as an array of its own: not a view, a constant or an argument."""
+    if type(result) is not np.ndarray:
+        return result
+    shared = not (result.flags.owndata and result.flags.writeable) or any(result is a for a in arguments)
+    return result.copy() if shared else result
