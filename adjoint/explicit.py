@@ -10,7 +10,6 @@ the general way, which names what is wrong.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from math import isfinite, nan
 from typing import Any
@@ -20,136 +19,27 @@ import scipy.sparse as sp
 
 from .assembly import Assembly
 from .backends import Backend
+from .backends.patient import Tiered, owned
 from .batched import jacobian_batched
 from .derivatives import forward_sweep, reverse_sweep
 from .errors import AdjointError
 from .expr import Constant, Expr, Variable, constant
+from .forms import Form, form_of, hidden, kink_tests, total
 from .patterns import flat
 from .plan import Plan
-from .primitive import BUILDERS, PRIMITIVES
 from .primitives.elementwise import zeros
 from .primitives.indexing import reshape, take_flat
-from .primitives.reductions import sum as sum_of
 from .sparsity import SparseMap, jacobian_map
 from .terms import Term
-from .walk import topological, variables_of
+from .walk import variables_of
 
-__all__ = ["Explicit", "Form", "compiled", "form_of"]
+__all__ = ["Compiled", "Explicit", "checks_arguments", "compiled", "current", "is_final"]
 
 FEW = 32  # scalars that are added up in the compiled function; more are packed, and tested in Python
 TOTAL_BUDGET = 5_000_000  # entries composed for a sparse map, before the general way is taken; and for large ones,
 ENTRIES = 200  # entries per row and column
 DIRECTIONS = 64  # inputs; measured: up to here all columns of a dense Jacobian at once cost less than its sparse map
 Kernel = Callable[..., tuple[Any, ...]]
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class Form:
-    """Outputs as expressions in the inputs, through definitions.
-
-    Attributes
-    ----------
-    outputs : what is computed, flattened and concatenated
-    leaves : the variables that the vector holds, in order
-    fixed : the other inputs that matter
-    definitions : of the variables on the way
-    """
-
-    outputs: tuple[Expr, ...]
-    leaves: tuple[Variable, ...]
-    fixed: tuple[Variable, ...]
-    definitions: Mapping[Variable, Expr]
-
-
-def form_of(plan: Plan, of: Sequence[Variable], wrt: Sequence[Variable]) -> Form | None:
-    """The outputs in terms of the inputs; None where a cycle has to be solved for them."""
-    needed = plan.ancestors(of)
-    definitions: dict[Variable, Expr] = {}
-    for block in plan.analysis.blocks:
-        if any(v in needed for v in block.unknowns):
-            if block.kind != "explicit":
-                return None
-            definitions.update((v, e.expr) for v, e in zip(block.unknowns, block.equations, strict=True))
-    own = set(wrt)
-    fixed = tuple(v for v in plan.inputs if v in needed and v not in own)
-    if not sum(v.size for v in of) or not sum(v.size for v in wrt):
-        return None
-    return Form(tuple(of), tuple(wrt), fixed, definitions)
-
-
-# -- what must be finite, besides the results -------------------------------------------------------------------------
-
-_ALL = "add subtract multiply negative square sqrt cbrt sin cos tan sinh cosh log log2 log10 log1p arcsin arccos"
-_ALL += (
-    " arcsinh arccosh arctanh absolute hypot reshape transpose broadcast_to sum concatenate cumsum scatter_add norm2"
-)
-SHOWING = frozenset(_ALL.split())  # where an argument is not finite, neither is the result
-
-
-def hidden(form: Form) -> list[Variable]:
-    """Variables (of the vector, and defined ones) that may be infinite or NaN without a trace in the outputs, as in
-    ``exp(−∞) = 0`` or where an index leaves an element out."""
-    order = topological(form.outputs, definitions=form.definitions)
-    shown: set[Expr] = set(form.outputs)
-    seen: dict[Expr, np.ndarray] = {}  # elements that indices leave
-    for node in reversed(order):
-        if node in seen and seen[node].all():
-            shown.add(node)
-        if node in shown and node.size:
-            if node in form.definitions:
-                shown.add(form.definitions[node])  # type: ignore[index]
-            elif node.op is not None and node.op.name in SHOWING:
-                shown.update(node.args)
-            elif node.op is not None and (node.op.name == "divide" or _is_positive_power(node)):
-                shown.add(node.args[0])
-            elif node.op is not None and node.op.name in ("getitem", "take") and node.shape:
-                base = node.args[0]
-                left = np.zeros(base.shape, dtype=bool)
-                at = np.arange(base.size).reshape(base.shape)
-                left.reshape(-1)[node.op.value(at, *node.params).reshape(-1)] = True
-                seen[base] = seen[base] | left if base in seen else left
-    found = [v for v in form.leaves if v not in shown]
-    return found + [v for v, e in form.definitions.items() if v not in shown and e not in shown]
-
-
-def _is_positive_power(node: Expr) -> bool:
-    if node.op is not PRIMITIVES["power"]:
-        return False
-    exponent = node.args[1]
-    return isinstance(exponent, Constant) and bool(np.all(np.asarray(exponent.value) > 0))
-
-
-def kink_tests(form: Form) -> list[Expr]:
-    """For every operation with a kink an expression that is 1, or +∞ where a derivative is taken at the kink."""
-    nodes = topological(form.outputs, definitions=form.definitions)
-    held = {node for node in nodes if node.op is PRIMITIVES["stop_gradient"]}  # no derivative goes through
-    tests = []
-    for node in topological(form.outputs, stop=held, definitions=form.definitions):
-        if node.op is not None and node.op.kink is not None and node not in held:
-            active = node.op.kink(node, *node.args, *node.params)
-            tests.append(constant(1.0) / BUILDERS["=="](_total(active), 0.0))
-    return tests
-
-
-def _total(e: Expr) -> Expr:
-    """The sum of all elements. Sums and moves of elements are looked through: what a kernel adds up where it computes
-    the elements costs nothing."""
-    total: Expr = constant(0.0)
-    stack = [(e, 1.0)]
-    while stack:
-        e, sign = stack.pop()
-        name = e.op.name if e.op is not None else ""
-        if not e.shape and name not in ("add", "subtract"):
-            total = total + sign * e
-        elif name in ("add", "subtract") and e.shape and all(a.shape == e.shape for a in e.args):
-            stack += [(e.args[0], sign), (e.args[1], sign if name == "add" else -sign)]
-        elif name in ("embed", "scatter_add", "reshape", "transpose"):
-            stack.append((e.args[0], sign))
-        elif name == "concatenate":
-            stack += [(a, sign) for a in e.args]
-        else:
-            total = total + sign * sum_of(e)
-    return total
 
 
 # -- compiled functions, shared by all functions of the same outputs and inputs ---------------------------------------
@@ -167,7 +57,7 @@ class Compiled:
         guards: list[Expr] = list(hidden(form))
         form, guards = _batched(form, guards, scalar) or (form, guards)
         self.form, self.backend, self.scalar = form, backend, scalar
-        self.guards = [_total(e) for e in guards]
+        self.guards = [total(e) for e in guards]
         self.inputs = (form.leaves, *((form.fixed,) if form.fixed else ()))
         self.weights = tuple(Variable(f"w({k})", e.shape) for k, e in enumerate(form.outputs))
         self.direction = tuple(Variable(f"d({v.name})", v.shape) for v in form.leaves)
@@ -180,14 +70,14 @@ class Compiled:
 
         def silenced(*args: Any) -> tuple[Any, ...]:
             with np.errstate(all="ignore"):
-                return tuple(_owned(r, args) for r in inner(*args))
+                return tuple(owned(r, args) for r in inner(*args))
 
         return silenced
 
     @cached_property
     def sound(self) -> Expr:
         """A number that is finite only if the outputs, and what they may hide, are."""
-        return _added([*map(_total, self.form.outputs), *self.guards])
+        return _added([*map(total, self.form.outputs), *self.guards])
 
     @cached_property
     def check(self) -> Expr:
@@ -221,6 +111,14 @@ class Compiled:
         return self.cotangents(seeds)
 
     @cached_property
+    def pull(self) -> Kernel | None:
+        """The gradient of Σ weights · outputs, of the vector and the weights; and a check."""
+        try:
+            return self.compile([self.weighted, _added([self.check, *map(total, self.weighted)])], (self.weights,))
+        except AdjointError:
+            return None
+
+    @cached_property
     def jacobian(self) -> tuple[Kernel, Assembly] | None:
         return self._matrix(self.form.outputs, (), symmetric=False)
 
@@ -232,7 +130,7 @@ class Compiled:
             return None
         try:
             J = jacobian_batched(self.form.outputs, self.form.leaves, self.form.definitions)
-            return self.compile([J, _added([self.check, _total(J)])])
+            return self.compile([J, _added([self.check, total(J)])])
         except AdjointError:
             return None
 
@@ -252,7 +150,7 @@ class Compiled:
                 budget = max(TOTAL_BUDGET, ENTRIES * size)
                 found = jacobian_map(rows, self.form.leaves, self.form.definitions, budget=budget)
             assembly = Assembly(found, symmetric)
-            check = _added([self.check, _total(assembly.data)])
+            check = _added([self.check, total(assembly.data)])
             return self.compile([assembly.data, check], extra), assembly
         except AdjointError:  # too dense, or an operation without a rule: the general way knows more
             return None
@@ -276,18 +174,10 @@ class Compiled:
             moving: dict[Expr, Any] = dict(zip(self.form.leaves, self.direction, strict=True))
             tangents = forward_sweep(self.weighted, moving, self.form.definitions)
             parts = tuple(tangents[g] if g in tangents else zeros(g.shape) for g in self.weighted)
-            check = _added([self.check, *map(_total, parts)])
+            check = _added([self.check, *map(total, parts)])
             return self.compile([parts, check], (self.weights, self.direction))
         except AdjointError:
             return None
-
-
-def _owned(result: Any, args: Sequence[Any]) -> Any:
-    """The result, as an array of its own: not a view, a constant or an argument."""
-    if type(result) is not np.ndarray:
-        return result
-    shared = not (result.flags.owndata and result.flags.writeable) or any(result is a for a in args)
-    return result.copy() if shared else result
 
 
 def _batched(form: Form, guards: Sequence[Expr], scalar: bool) -> tuple[Form, list[Expr]] | None:
@@ -327,7 +217,7 @@ def _gradient_function(of: Compiled) -> Kernel:
         if function is not None:
             return function
     parts = of.cotangents({of.form.outputs[0]: constant(1.0)})
-    return of.compile([parts, _added([of.check, *map(_total, parts)])])
+    return of.compile([parts, _added([of.check, *map(total, parts)])])
 
 
 def compiled(plan: Plan, of: tuple[Variable, ...], wrt: tuple[Variable, ...], scalar: bool) -> Compiled | None:
@@ -345,6 +235,8 @@ def compiled(plan: Plan, of: tuple[Variable, ...], wrt: tuple[Variable, ...], sc
 class Explicit:
     """Values and derivatives at a vector; None where the general way has to be gone.
 
+    Each function may be another one at the next call, until it :func:`is_final`.
+
     Parameters
     ----------
     functions : Compiled
@@ -360,33 +252,33 @@ class Explicit:
     def _at(self, kernel: Kernel) -> Kernel:
         """The kernel at the values of the fixed inputs."""
         given = self._given
-        return (lambda x: kernel(x, *given)) if given else kernel
+        return _like(kernel, lambda x: kernel(x, *given)) if given else kernel
 
-    @cached_property
+    @property
     def value(self) -> Kernel:
         """(value, check): the outputs flattened and concatenated, or one number."""
-        return self._at(self._functions.value)
+        return self._at(current(self._functions.value))
 
-    @cached_property
+    @property
     def jac(self) -> Kernel:
         """(gradient of a scalar output, else Jacobian; check)."""
         if self._functions.scalar:
             kernel = self._functions.gradient
-            return _nothing if kernel is None else self._at(kernel)
+            return _nothing if kernel is None else self._at(current(kernel))
         of = self._functions
         if not self._sparse and of.dense_jacobian is not None:
-            return self._at(of.dense_jacobian)
+            return self._at(current(of.dense_jacobian))
         if of.jacobian is not None or of.dense_jacobian is None:
             return self._at(self._matrix(of.jacobian))
-        full = self._at(of.dense_jacobian)
+        full = self._at(current(of.dense_jacobian))
 
         def compressed(x: np.ndarray) -> Any:
             J, check = full(x)
             return sp.csr_array(J), check
 
-        return compressed
+        return _like(full, compressed)
 
-    @cached_property
+    @property
     def hess(self) -> Kernel:
         """(Hessian of the weighted sum of the outputs, check), of the vector and the weights."""
         return self._matrix(self._functions.hessian, self._given)
@@ -394,21 +286,57 @@ class Explicit:
     def _matrix(self, record: tuple[Kernel, Assembly] | None, given: tuple[Any, ...] = ()) -> Kernel:
         if record is None:
             return _nothing
-        function, assembly = record
+        function, assembly = current(record[0]), record[1]
         form = assembly.sparse if self._sparse else assembly.dense
 
         def matrix(x: np.ndarray, *more: np.ndarray) -> Any:
             data, check = function(x, *given, *more)
             return (form(data), check) if isfinite(check) else (None, check)
 
-        return matrix
+        return _like(function, matrix)
 
-    @cached_property
+    @property
     def hessp(self) -> Kernel:
         """(product of that Hessian and a direction, check), of the vector, the weights and the direction."""
-        function, given = self._functions.product, self._given
-        return _nothing if function is None else lambda x, w, d: function(x, *given, w, d)
+        if self._functions.product is None:
+            return _nothing
+        function, given = current(self._functions.product), self._given
+        return _like(function, lambda x, w, d: function(x, *given, w, d))
 
 
 def _nothing(*_: Any) -> tuple[None, float]:
     return None, nan
+
+
+def current(kernel: Kernel) -> Kernel:
+    """The function to call this time: where it is compiled, and the backend has such a form of it (``direct()``, or
+    None from it), one that looks at its arguments itself."""
+    function: Any = kernel
+    if isinstance(kernel, Tiered):
+        function = kernel.now()
+        if not kernel.settled:
+            return _like(function, lambda *arguments: function(*arguments), final=False)
+    if not hasattr(function, "direct"):
+        return function  # type: ignore[no-any-return]
+    if not hasattr(function, "checking"):
+        function.checking = function.direct()
+        if function.checking is not None:
+            function.checking.checks_arguments = True
+    return function if function.checking is None else function.checking  # type: ignore[no-any-return]
+
+
+def _like(kernel: Kernel, function: Kernel, final: bool | None = None) -> Kernel:
+    """A function around a kernel, which is as the kernel in what the two questions below ask."""
+    function.checks_arguments = checks_arguments(kernel)  # type: ignore[attr-defined]
+    function.final = is_final(kernel) if final is None else final  # type: ignore[attr-defined]
+    return function
+
+
+def checks_arguments(kernel: Kernel) -> bool:
+    """Whether a kernel may be given anything: its check is NaN if an argument is not a plain vector."""
+    return getattr(kernel, "checks_arguments", False)
+
+
+def is_final(kernel: Kernel) -> bool:
+    """Whether a kernel may be kept for the next call."""
+    return getattr(kernel, "final", True)

@@ -20,13 +20,13 @@ from numpy import ndarray
 from . import totals
 from .blocks import pack, unpack
 from .errors import ModelError, NameLookupError, ShapeError, closest
-from .explicit import Explicit, compiled
+from .explicit import Explicit, checks_arguments, compiled, is_final
 from .expr import Variable
 from .nonlinear import Options
-from .plan import Plan
+from .points import Shared, as_vector
 from .small_totals import Small, small_program
 from .solution import Solution
-from .solve import State, forward, input_values, make_options
+from .solve import make_options
 
 if TYPE_CHECKING:
     from .equations import Equations
@@ -34,95 +34,8 @@ if TYPE_CHECKING:
 __all__ = ["Function", "Shared"]
 
 OFTEN = 3  # solves after which a small program is compiled as a whole
-LONG = 512  # elements; of longer vectors the last one is remembered by reference
-KEPT = 3  # points remembered: optimizers return to the last accepted one
 FLOAT = np.dtype(float)
-
-
-class Shared:
-    """Solves of one program over the same inputs, at most once per point.
-
-    Attributes
-    ----------
-    solves : int
-        At how many points the program was solved, or evaluated where there is nothing to solve.
-    last : bytes or ndarray
-        The last point.
-    """
-
-    def __init__(
-        self, plan: Plan, wrt: Sequence[Variable], fixed: Mapping[str, Any], options: Options, methods: Any
-    ) -> None:
-        self.plan, self.wrt, self.options, self.methods = plan, tuple(wrt), options, methods
-        self.fixed = dict(fixed)
-        self.size = sum(v.size for v in self.wrt)
-        self.solves = 0
-        self.last: bytes | np.ndarray | None = None
-        self.again: tuple[Callable[[np.ndarray], Any], float] | None = None
-        self.recent: list[tuple[bytes, State | None]] = []  # no state: evaluated, but not solved as a whole
-        self._base: Any = None
-
-    @property
-    def base(self) -> dict[Variable, Any]:
-        """The values of the inputs that are not in the vector (and ones for the others)."""
-        if self._base is None:
-            self._base = input_values(self.plan, {**{v.name: np.ones(v.shape) for v in self.wrt}, **self.fixed})
-        return self._base
-
-    def vector(self, value: Any) -> np.ndarray:
-        """A point from user input."""
-        return as_vector(value, self.size, ", ".join(v.name for v in self.wrt))
-
-    def visit(self, key: bytes, state: State | None = None) -> State | None:
-        """Note the last point; its state, if it was solved."""
-        old = next((entry for entry in self.recent if entry[0] == key), None)
-        if old is None:
-            self.solves += state is None
-        elif state is None:
-            state = old[1]
-        # A new list: other threads may be reading the old one.
-        self.recent = [(key, state), *(entry for entry in self.recent if entry is not old)][:KEPT]
-        self.last = key
-        return state
-
-    def note(self, vector: np.ndarray, again: Callable[[np.ndarray], Any], check: float) -> None:
-        """Note a point at which a function was evaluated; a long vector by reference (a copy would cost as much), with
-        the check that tells later whether it is still the same."""
-        if self.size > LONG:
-            if vector is not self.last:
-                self.last = vector
-                self.solves += 1
-            self.again = again, check
-            return
-        key = vector.tobytes()
-        if key != self.last:
-            self.visit(key)
-
-    def state(self, vector: Any) -> State:
-        """The verified state at a point."""
-        x = self.vector(vector)
-        key = x.tobytes()
-        known = next((entry for entry in self.recent if entry[0] == key), None)
-        if known is not None and known[1] is not None:
-            self.visit(key)
-            return known[1]
-        if not np.isfinite(x).all():
-            raise ModelError("the point has NaN or infinite elements")
-        values = unpack(self.wrt, x.copy(), dict(self.base))
-        states = (s for _, s in self.recent if s is not None)
-        last = next(states, None) if self.plan.cycles else None
-        self.solves += known is None
-        state = self._solve(values, None if last is None else last.values)
-        self.visit(key, state)
-        return state
-
-    def _solve(self, values: Any, start: Any) -> State:
-        if start is not None:
-            try:
-                return forward(self.plan, dict(values), self.options, self.methods, start, warn_singular=False)
-            except ArithmeticError:
-                pass  # a warm start can mislead: once more from the guesses
-        return forward(self.plan, values, self.options, self.methods, warn_singular=False)
+ONE = np.ones(1)
 
 
 class Function:
@@ -178,6 +91,7 @@ class Function:
         self._explicit: Explicit | Literal[False] | None = None  # not looked at yet
         self._value: Callable[[Any], Any] | None = None
         self._jacobian: Callable[[Any], Any] | None = None
+        self._hessian: Callable[..., Any] | None = None  # only where it looks at its arguments itself
 
     def __reduce__(self) -> Any:
         of = self.of[0].name if self.scalar else [v.name for v in self.of]
@@ -253,7 +167,9 @@ class Function:
             value = partial(_value, self._shared, self.of, self.scalar)
             fast = self._fast() or self._small()
             if fast:
-                self._value = value = _quick(fast.value, self._shared, self.scalar, value)
+                kernel = fast.value
+                value = _quick(kernel, self._shared, value, self.scalar)
+                self._value = value if is_final(kernel) else None
         return value(vector)
 
     def jac(self, vector: Any) -> Any:
@@ -263,7 +179,9 @@ class Function:
             jacobian = partial(_jacobian, self._shared, self.of, self.scalar, self.sparse)
             fast = self._fast() or self._small()
             if fast:
-                self._jacobian = jacobian = _quick(fast.jac, self._shared, False, jacobian)
+                kernel = fast.jac
+                jacobian = _quick(kernel, self._shared, jacobian)
+                self._jacobian = jacobian if is_final(kernel) else None
         return jacobian(vector)
 
     def _small(self) -> Small | None:
@@ -298,13 +216,23 @@ class Function:
 
     def hess(self, vector: Any, multipliers: Any = None) -> Any:
         """Hessian of the scalar output, or of Σ multipliers · outputs."""
+        kernel = self._hessian
+        if kernel is not None:
+            found, check = kernel(vector, ONE if multipliers is None and self.scalar else multipliers)
+            if isfinite(check):
+                self._shared.note(vector)
+                return found
+        return self._hess(vector, multipliers)
+
+    def _hess(self, vector: Any, multipliers: Any) -> Any:
         weights, fast = self._flat_weights(multipliers), self._fast()
         if fast:
-            x = self._shared.vector(vector)
-            found, check = fast.hess(x, weights)
+            x, kernel = _plain(self._shared.vector(vector)), fast.hess
+            found, check = kernel(x, _plain(weights))
+            if checks_arguments(kernel):
+                self._hessian = kernel
             if isfinite(check):
-                kept = weights.copy()
-                self._shared.note(x, lambda x: fast.hess(x, kept), check)
+                self._shared.note(x)
                 return found
         matrix = totals.hessian(self._shared.state(vector), self._weights(weights), self.wrt)
         return sp.csr_array(matrix) if self.sparse else totals.as_dense(matrix)
@@ -316,11 +244,10 @@ class Function:
             raise ModelError("hessp(v, direction), or hessp(v, multipliers, direction)")
         weights, fast = self._flat_weights(args[0] if len(args) > 1 else None), self._fast()
         if fast:
-            x = self._shared.vector(vector)
-            found, check = fast.hessp(x, weights, direction)
+            x = _plain(self._shared.vector(vector))
+            found, check = fast.hessp(x, _plain(weights), _plain(direction))
             if isfinite(check):
-                kept = weights.copy(), direction.copy()
-                self._shared.note(x, lambda x: fast.hessp(x, *kept), check)
+                self._shared.note(x)
                 return found
         directions = unpack(self.wrt, direction.copy(), {})
         parts = totals.hvp(self._shared.state(vector), self._weights(weights), directions, self.wrt)
@@ -344,9 +271,11 @@ def _jacobian(shared: Shared, of: Sequence[Variable], scalar: bool, sparse: bool
     return sp.csr_array(matrix) if sparse else totals.as_dense(matrix)
 
 
-def _quick(kernel: Callable[..., Any], shared: Shared, scalar: bool, general: Callable[[Any], Any]) -> Any:
+def _quick(
+    kernel: Callable[..., Any], shared: Shared, general: Callable[[Any], Any], scalar: bool = False
+) -> Callable[[Any], Any]:
     """The function of a kernel that gives a result and a check: not finite where the general way has to be gone."""
-    shape, note = (shared.size,), shared.note
+    note, shape = shared.note, (shared.size,)
 
     def function(vector: Any) -> Any:
         if type(vector) is not ndarray or vector.dtype is not FLOAT or vector.shape != shape:
@@ -357,22 +286,23 @@ def _quick(kernel: Callable[..., Any], shared: Shared, scalar: bool, general: Ca
         note(vector, kernel, check)
         return float(found) if scalar else found
 
-    return function
+    def unchecked(vector: Any) -> Any:
+        found, check = kernel(vector)
+        if not isfinite(check):
+            return function(_plain(shared.vector(vector)))
+        note(vector, kernel, check)
+        return found
+
+    return unchecked if checks_arguments(kernel) else function
+
+
+def _plain(x: np.ndarray) -> np.ndarray:
+    """The vector, contiguous, and of NumPy's own float type."""
+    return x if x.flags.c_contiguous and x.dtype is FLOAT else np.array(x, dtype=FLOAT)
 
 
 def _rebuilt(model: Any, of: Any, wrt: Any, sparse: bool, options: Mapping[str, Any]) -> Function:
     return Function(model, of, wrt, sparse, **options)
-
-
-def as_vector(value: Any, size: int, what: str) -> np.ndarray:
-    """A float vector of a given size from user input."""
-    try:
-        x = np.asarray(value, dtype=float)
-    except (TypeError, ValueError):
-        raise ModelError(f"expected a vector of {size} numbers for {what}, got {value!r:.60}") from None
-    if x.shape != (size,):
-        raise ShapeError(f"a vector has shape {x.shape}, expected ({size},) for {what}")
-    return x
 
 
 def _vector_variables(model: Any, wrt: Any) -> list[Variable]:

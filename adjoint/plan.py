@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from itertools import groupby
 from typing import Any
@@ -9,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from .analysis import Analysis, BlockInfo, analyze
-from .backends import get_backend
+from .backends import Backend, get_backend
+from .backends.patient import PatientBackend
 from .blocks import Cycle, Run, Values
 from .blocks.run import MANY
 from .blocks.vectors import Vectors, packs_of
@@ -20,6 +22,8 @@ from .primitive import PRIMITIVES
 from .walk import topological, variables_of
 
 __all__ = ["Plan"]
+
+REFERENCE = "numpy"  # the backend that compiles nothing
 
 
 class Plan:
@@ -41,7 +45,7 @@ class Plan:
         self.model = model
         self.given, self.linear_solver = tuple(given), linear_solver
         self.analysis: Analysis = analyze(model, self.given)
-        self.backend = get_backend(backend)
+        self.backend = _backend(backend)
         self.inputs: list[Variable] = [*model.inputs, *self.given]
         self.blocks: list[Run | Cycle] = []
         for kind, infos in groupby(self.analysis.blocks, key=lambda b: (b.level, b.kind)):
@@ -55,6 +59,10 @@ class Plan:
         self._reach: dict[Any, frozenset[Variable] | None] = {}
         self._kinks: Any = None
         self.functions: dict[Any, Any] = {}  # compiled functions of the whole program, by key
+        self.solves = 0
+        # What solves a small program at once when it has been solved a few times: with cycles, and without.
+        self.quick: Any = None
+        self.evaluation: Any = None
 
     def __reduce__(self) -> Any:
         return Plan, (self.model, self.given, self.backend.name, self.linear_solver)
@@ -125,6 +133,14 @@ class Plan:
         inputs = variables_of(outputs)
         vectors = Vectors({} if vector is None else {pack: scalars})
         return owners, self.backend.compile(inputs, [outputs]), inputs, vectors
+
+
+def _backend(name: str | None) -> Backend:
+    """The backend of a name. One that nobody named compiles only what is called often."""
+    found = get_backend(name)
+    if name or os.environ.get("ADJOINT_BACKEND") or found.name == REFERENCE:
+        return found
+    return PatientBackend(found)
 
 
 def _has_kink(node: Expr) -> bool:

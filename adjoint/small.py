@@ -9,11 +9,12 @@ names what is wrong.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
 
-from .blocks import Cycle, unpack
+from .blocks import Cycle, Values, pack, unpack
 from .expr import Expr, Variable
 from .nonlinear import Options
 from .nonlinear.base import FLOOR, SINGULAR_RCOND
@@ -21,11 +22,35 @@ from .nonlinear.direct import CLOSE, GONE, GROWTH, RATE, STEPS
 from .plan import Plan
 from .sparsity import SparseMap, flat_values
 
-__all__ = ["LARGEST", "compiled_program", "constant_part", "places", "scaled", "small_solver", "start_of", "steps_of"]
+__all__ = [
+    *("LARGEST", "Quick", "compiled_program", "constant_part", "places", "scaled", "small_solver", "start_of"),
+    "steps_of",
+]
 
 LARGEST = 48  # scalar unknowns, and inputs, of a program; measured: beyond, overhead no longer shows
 LARGEST_CYCLE = 30  # scalar unknowns of a cycle
 RULE = (STEPS, Options().tol, CLOSE, GONE, RATE, GROWTH, FLOOR, SINGULAR_RCOND)  # of Newton's method for small blocks
+
+
+class Quick:
+    """What is needed to solve a small program at once, again and again.
+
+    Attributes
+    ----------
+    program : SmallProgram without derivatives
+    wanted : SmallProgram with the total derivatives that were last asked for, or None
+    start : ndarray, the guesses of all unknowns
+    """
+
+    def __init__(self, program: Any, start: np.ndarray, unknowns: Sequence[Variable], inputs: Sequence[Variable]):
+        self.program, self.start, self.unknowns, self.inputs = program, start, unknowns, inputs
+        self.wanted: Any = None
+        self.scalars = all(not v.shape for v in unknowns)
+        self._get = itemgetter(*inputs) if len(inputs) > 1 and all(not v.shape for v in inputs) else None
+
+    def known(self, values: Values) -> np.ndarray:
+        """The inputs, packed."""
+        return pack(self.inputs, values) if self._get is None else np.array(self._get(values))
 
 
 def small_solver(plan: Plan) -> Any:

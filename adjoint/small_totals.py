@@ -11,8 +11,8 @@ import scipy.sparse as sp
 
 from .blocks import pack
 from .equations import Equation
-from .explicit import Form, kink_tests
 from .expr import Expr, Variable, constant
+from .forms import Form, kink_tests
 from .plan import Plan
 from .small import compiled_program, constant_part, places, scaled, start_of, steps_of
 from .sparsity import jacobian_map

@@ -13,6 +13,7 @@ from .blocks import Values
 from .check import DerivativeCheck, check_derivatives
 from .equations import number
 from .errors import ModelError, NameLookupError, Status, closest
+from .evaluation import pulled
 from .expr import Variable
 from .lagrangian import seeds_of
 from .solve import BlockReport, State, linearize_again
@@ -172,14 +173,29 @@ class Solution(Mapping):  # type: ignore[type-arg]
         -------
         dict of arrays by input, or the array itself where ``wrt`` is one name
         """
+        if wrt is None and type(of) is str and self._state.vector is not None:
+            found = pulled(self._state.plan, self._state.vector, {of: 1.0})
+            if found is not None:
+                return found
+        words = _words("gradient", of, wrt)
+        known = totals.repeated(self._state, words)
+        if known is not None:
+            return known
         inputs = self._wrt(wrt)
         parts = totals.gradient(self._state, seeds_of(self._model, of), inputs)
-        if isinstance(wrt, (str, Variable)):
-            return _out(parts[0])
-        return {v.name: _out(p) for v, p in zip(inputs, parts, strict=True)}
+        single = isinstance(wrt, (str, Variable))
+        if type(of) is str:
+            labels = None if single else [v.name for v in inputs]
+            totals.remember(self._state, words, [self._variable(of)], inputs, labels)
+        return _out(parts[0]) if single else {v.name: _out(p) for v, p in zip(inputs, parts, strict=True)}
 
     def vjp(self, cotangents: Mapping[str, Any], wrt: Any = None) -> dict[str, Any]:
         """Cotangents of inputs from cotangents of variables: ``{input: Σ cotangentᵀ · d(variable)/d(input)}``."""
+        state = self._state
+        if wrt is None and state.vector is not None and isinstance(cotangents, Mapping):
+            found = pulled(state.plan, state.vector, cotangents)
+            if found is not None:
+                return found
         inputs = self._wrt(wrt)
         parts = totals.vjp(self._state, seeds_of(self._model, _mapping(cotangents, "vjp")), inputs)
         return {v.name: _out(p) for v, p in zip(inputs, parts, strict=True)}
@@ -212,6 +228,10 @@ class Solution(Mapping):  # type: ignore[type-arg]
         -------
         dict ``{(of, wrt): array of shape of.shape + wrt.shape}``, or the array itself for one of and one wrt
         """
+        words = _words("jacobian", of, wrt) if mode == "auto" and not sparse else None
+        known = totals.repeated(self._state, words)
+        if known is not None:
+            return known
         if mode not in ("auto", "forward", "reverse"):
             raise ModelError(f"mode is 'auto', 'forward' or 'reverse', not {mode!r}")
         if not isinstance(of, (str, Variable, list, tuple, set, dict)):
@@ -222,9 +242,10 @@ class Solution(Mapping):  # type: ignore[type-arg]
             return {}
         matrix = totals.jacobian(self._state, rows, cols, mode)
         out = _blocks(matrix, rows, cols, sparse)
-        if isinstance(of, (str, Variable)) and isinstance(wrt, (str, Variable)):
-            return out[rows[0].name, cols[0].name]
-        return out
+        single = isinstance(of, (str, Variable)) and isinstance(wrt, (str, Variable))
+        if words is not None:
+            totals.remember(self._state, words, rows, cols, None if single else list(out))
+        return out[rows[0].name, cols[0].name] if single else out
 
     # -- second derivatives ------------------------------------------------------------------------------------
 
@@ -259,6 +280,15 @@ class Solution(Mapping):  # type: ignore[type-arg]
         inputs = self._wrt(wrt)
         label = of if isinstance(of, str) else getattr(of, "name", "the weighted sum")
         return check_derivatives(self._state, seeds_of(self._model, of), label, inputs)
+
+
+def _words(kind: str, of: Any, wrt: Any) -> tuple[Any, ...] | None:
+    """What is asked for, in the words of the call; None where it is not by names."""
+    of = tuple(of) if type(of) is list else of
+    wrt = tuple(wrt) if type(wrt) is list else wrt
+    if type(of) not in (str, tuple) or type(wrt) not in (str, tuple, type(None)):
+        return None
+    return kind, of, wrt
 
 
 def _mapping(value: Any, what: str) -> Mapping[str, Any]:

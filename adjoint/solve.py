@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from .blocks import Cycle, Linearization, Run, Torn, Values, pack, unpack
+from .blocks.levels import solve_by_levels
 from .equations import number
 from .errors import (
     ConvergenceError,
@@ -20,14 +22,15 @@ from .errors import (
     Status,
     closest,
 )
+from .evaluation import evaluation_of
 from .expr import describe
 from .nonlinear import METHODS, Options, is_singular_at
 from .nonlinear.base import natural_scale, scaled_residual
 from .plan import Plan
-from .small import small_solver, start_of
+from .small import Quick, small_solver, start_of
 from .walk import variables_of
 
-__all__ = ["BlockReport", "State", "forward", "input_values"]
+__all__ = ["BlockReport", "State", "forward", "input_values", "solve"]
 
 
 class BlockReport(NamedTuple):
@@ -78,17 +81,25 @@ OFTEN = 3  # solves after which a small program is compiled as a whole
 
 
 class State:
-    """The verified values of all variables, and what derivatives need at them."""
+    """The verified values of all variables, and what derivatives need at them.
 
-    __slots__ = ("_linear", "_reports", "checked", "kinks_checked", "plan", "steps", "values")
+    Attributes
+    ----------
+    at_once : whether one compiled call solved the program; linearizations and reports are then made when asked for
+    derivatives : of a solve at once, the program that solved it with its total derivatives; None: without
+    vector : of a program without cycles that was solved at once, all inputs, packed; else None
+    """
 
-    def __init__(self, plan: Plan, values: Values, steps: Sequence[int] | None = None) -> None:
-        self.plan, self.values = plan, values
-        # Of a solve at once (with so many steps in each cycle) linearizations and reports are made when asked for.
-        self.steps = steps
-        self._linear: dict[Cycle, Linearization] | None = {} if steps is None else None
-        self._reports: list[BlockReport] | None = [] if steps is None else None
-        self.checked, self.kinks_checked = steps is not None, False  # what is solved at once is regular
+    __slots__ = (
+        *("_linear", "_reports", "at_once", "checked", "derivatives", "kinks_checked", "plan", "values", "vector"),
+    )
+
+    def __init__(self, plan: Plan, values: Values, at_once: bool = False, derivatives: Any = None) -> None:
+        self.plan, self.values, self.at_once, self.derivatives = plan, values, at_once, derivatives
+        self.vector: np.ndarray | None = None
+        self._linear: dict[Cycle, Linearization] | None = None if at_once else {}
+        self._reports: list[BlockReport] | None = None if at_once else []
+        self.checked, self.kinks_checked = at_once, False  # what is solved at once is regular
 
     @property
     def linear(self) -> dict[Cycle, Linearization]:
@@ -168,6 +179,27 @@ def input_values(plan: Plan, given: Mapping[str, Any]) -> Values:
     return values
 
 
+def solve(
+    plan: Plan,
+    given: Mapping[str, Any],
+    options: Options,
+    methods: Mapping[str, str] | None = None,
+    start: Values | None = None,
+) -> State:
+    """Solve at the inputs given by name. A short program without cycles, from the fourth time on, in one call."""
+    if plan.evaluation is not None:
+        found = plan.evaluation(given)
+        if found is not None:
+            state = State(plan, found[0], True)
+            state.vector = found[1]
+            return state
+    elif not plan.cycles and plan.solves < OFTEN:
+        plan.solves += 1
+        if plan.solves == OFTEN:
+            plan.evaluation = evaluation_of(plan)
+    return forward(plan, input_values(plan, given), options, methods, start)
+
+
 def forward(
     plan: Plan,
     values: Values,
@@ -204,33 +236,43 @@ def forward(
 
 
 def _at_once(plan: Plan, values: Values) -> State | None:
-    """The state of a small program that has been solved a few times, by one compiled call (``small``)."""
-    count = plan.functions["solves"] = plan.functions.get("solves", 0) + 1
-    if count <= OFTEN:
-        return None
-    program = small_solver(plan)
-    if program is None:
-        return None
-    if "start" not in plan.functions:
+    """The state of a small program that has been solved a few times, by one compiled call (``small``); with the total
+    derivatives that were last asked for."""
+    quick = plan.quick
+    if quick is None:
+        if not plan.cycles:
+            return None
+        if plan.solves < OFTEN:
+            plan.solves += 1
+            return None
+        program = small_solver(plan)
+        if program is None:
+            return None
         unknowns = [v for b in plan.blocks for v in b.variables]
-        plan.functions["start"] = start_of(plan, values), unknowns, all(not v.shape for v in unknowns)
-    start, unknowns, scalars = plan.functions["start"]
-    found = program.solve(pack(plan.inputs, values), start)
+        quick = plan.quick = Quick(program, start_of(plan, values), unknowns, plan.inputs)
+    known = quick.known(values)
+    wanted = quick.wanted
+    found = None if wanted is None else wanted.solve(known, quick.start)
     if found is None:
-        return None
-    z, steps = found
-    if scalars:
-        values.update(zip(unknowns, z, strict=True))
+        quick.wanted = wanted = None  # such derivatives do not exist everywhere
+        found = quick.program.solve(known, quick.start)
+        if found is None:
+            return None
+    z = found[0]
+    if quick.scalars:
+        values.update(zip(quick.unknowns, z, strict=True))
     else:
-        unpack(unknowns, z, values)
-    return State(plan, values, steps)
+        unpack(quick.unknowns, z, values)
+    return State(plan, values, True, None if wanted is None else (wanted, found[1]))
 
 
 def _reports_at_once(state: State) -> list[BlockReport]:
-    """Reports of a solve at once; the residuals are computed again."""
-    out = []
-    steps = iter(state.steps or ())
-    for block in state.plan.blocks:
+    """Reports of a solve at once: it is done again to count the steps, and residuals are computed."""
+    plan, out, found = state.plan, [], None
+    if plan.cycles:
+        found = plan.quick.program.solve(plan.quick.known(state.values), plan.quick.start)
+    steps = iter(() if found is None else found[1])
+    for block in plan.blocks:
         if isinstance(block, Run):
             out.append(BlockReport(block.name, "explicit", block.size, Status.SOLVED, 0, 0.0, "evaluated"))
             continue
@@ -238,7 +280,7 @@ def _reports_at_once(state: State) -> list[BlockReport]:
         with np.errstate(all="ignore"):
             r, J = CycleSystem(block, state.values).linearize(u)
             worst = scaled_residual(r, natural_scale(J, u))
-        out.append(BlockReport(block.name, "cycle", block.size, Status.SOLVED, int(next(steps)), worst, "newton"))
+        out.append(BlockReport(block.name, "cycle", block.size, Status.SOLVED, int(next(steps, 0)), worst, "newton"))
     return out
 
 
@@ -279,7 +321,10 @@ def _solve_cycle(
     method = _method_of(cycle, methods)
     if method == "tearing":
         u0 = _torn(state.plan, cycle, values, u0, options)
-    outcome = METHODS["newton" if method == "tearing" else method](system, u0, options)
+    if method == "auto" and cycle.size > 1 and any(e.shape for e in cycle.equations):
+        outcome = _by_elements(system, u0, options)
+    else:
+        outcome = METHODS["newton" if method == "tearing" else method](system, u0, options)
     if outcome.status is not Status.SOLVED:
         raise _not_converged(state, cycle, outcome, method, u0)
     unpack(cycle.variables, outcome.u, values)
@@ -310,6 +355,20 @@ def _solve_cycle(
             tuple(outcome.history) if isinstance(outcome.history, list) else outcome.history,
         )
     )
+
+
+def _by_elements(system: CycleSystem, u0: np.ndarray, options: Options) -> Any:
+    """Equations on arrays: where the chain's first method fails on the whole, the blocks of elements one by one."""
+    whole = METHODS["newton"](system, u0, options)
+    if whole.success:
+        return whole
+    pattern = system.cycle.jacobian
+    u = solve_by_levels(system, pattern.wrap(np.ones(pattern.nnz)), METHODS["auto"], u0, options)
+    if u is not None:
+        found = METHODS["newton"](system, u, options)
+        if found.success:
+            return replace(found, method="by levels")
+    return METHODS["auto"](system, u0, options)
 
 
 def _torn(plan: Plan, cycle: Cycle, values: Values, u0: np.ndarray, options: Options) -> np.ndarray:

@@ -26,7 +26,7 @@ from .solve import State
 from .sparsity import DENSE_SIZE, TooDenseError, flat_values, jacobian_map
 from .walk import variables_of
 
-__all__ = ["all_multipliers", "gradient", "hessian", "hvp", "jacobian", "jvp", "vjp"]
+__all__ = ["all_multipliers", "gradient", "hessian", "hvp", "jacobian", "jvp", "remember", "repeated", "vjp"]
 
 
 def all_multipliers(state: State, seeds: Values) -> dict[str, Any]:
@@ -191,7 +191,7 @@ def jacobian(state: State, of: Sequence[Variable], wrt: Sequence[Variable], mode
 
 def _jacobian(state: State, of: Sequence[Variable], wrt: Sequence[Variable], mode: str) -> Any:
     n_out, n_in = sum(v.size for v in of), sum(v.size for v in wrt)
-    if mode == "auto" and state.steps is not None:
+    if mode == "auto" and state.at_once:
         found = _at_once(state, of, wrt)
         if found is not None:
             return found
@@ -222,11 +222,44 @@ def _jacobian(state: State, of: Sequence[Variable], wrt: Sequence[Variable], mod
 def _at_once(state: State, of: Sequence[Variable], wrt: Sequence[Variable]) -> np.ndarray | None:
     """The Jacobian of a small program that was solved at once."""
     program = small_program(state.plan, tuple(of), tuple(wrt))
-    if program is None:
+    found = None if program is None else _derivatives(state, program)
+    return None if found is None else found.reshape(sum(v.size for v in of), sum(v.size for v in wrt))
+
+
+def _derivatives(state: State, program: Any) -> np.ndarray | None:
+    """The total derivatives of a program, flat: from the solve, or made now; the next solve makes them at once."""
+    known, quick = state.derivatives, state.plan.quick
+    if known is not None and known[0] is program:
+        return known[1]  # type: ignore[no-any-return]
+    found = program.solve(quick.known(state.values), pack(quick.unknowns, state.values))
+    if found is None:
         return None
-    unknowns = [v for b in state.plan.blocks for v in b.variables]
-    found = program.solve(pack(state.plan.inputs, state.values), pack(unknowns, state.values))
-    return None if found is None else found[1].reshape(sum(v.size for v in of), sum(v.size for v in wrt))
+    quick.wanted, state.derivatives = program, (program, found[1])
+    return found[1]  # type: ignore[no-any-return]
+
+
+def repeated(state: State, words: Any) -> Any:
+    """Derivatives of scalars that were asked for in the same words before, by their labels (one number, if there are
+    none); None where that is not so, or where one call cannot give them. (``remember`` notes the words.)"""
+    if not state.at_once:
+        return None
+    try:
+        record = state.plan.functions.get(words)
+    except TypeError:  # not names
+        return None
+    found = None if record is None else _derivatives(state, record[0])
+    if record is None or found is None:
+        return None
+    values = found.tolist()
+    return values[0] if record[1] is None else dict(zip(record[1], values, strict=True))
+
+
+def remember(state: State, words: Any, of: Sequence[Variable], wrt: Sequence[Variable], labels: Any) -> None:
+    """Note in which words derivatives were asked for, where one call can give them; and the labels of the results."""
+    if state.at_once and not any(v.shape for v in (*of, *wrt)):
+        program = small_program(state.plan, tuple(of), tuple(wrt))
+        if program is not None and (labels is None or len(set(labels)) == len(of) * len(wrt)):
+            state.plan.functions[words] = program, labels
 
 
 class SmallTotals:

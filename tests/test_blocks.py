@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -192,3 +193,24 @@ def test_components_of_independent_equations() -> None:
     z = m.unknown("z", shape=(5,))
     m.constrain(z + 0.1 * np.sum(z) == y)
     assert m.plan().blocks[1].components is None
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_components_of_small_and_of_large_patterns(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(1, 12))
+    matrix = sp.random_array((n, n), density=0.12, rng=rng, format="csc") + sp.eye_array(n, format="csc")
+    matrix = sp.csc_array(matrix[rng.permutation(n)] if seed % 3 == 0 else matrix)
+    columns = np.repeat(np.arange(n), np.diff(matrix.indptr))
+    pattern: Any = SimpleNamespace(
+        shape=(n, n), nnz=matrix.nnz, indices=matrix.indices, indptr=matrix.indptr, columns=columns
+    )
+    small, cycle.SMALL = cycle.SMALL, 0
+    try:
+        expected = cycle._components(pattern)
+    finally:
+        cycle.SMALL = small
+    found = cycle._components(pattern)
+    assert (found is None) == (expected is None)
+    if found is not None:
+        np.testing.assert_array_equal(found, expected)

@@ -224,7 +224,7 @@ def test_a_kink_warns() -> None:
     for use in (lambda: fun.jac([1.0, 0.0]), lambda: con.jac([1.0, 2.0]), lambda: con.hess([1.0, 2.0], [1.0, 1.0])):
         with pytest.warns(adj.KinkWarning):
             use()
-        fun._shared.recent.clear()  # a state warns once
+        fun._shared.recent = ()  # a state warns once
 
 
 def test_vectors_that_do_not_fit() -> None:

@@ -15,7 +15,7 @@ import scipy.optimize as so
 import scipy.sparse as sp
 
 import adjoint as adj
-from adjoint import function
+from adjoint import function, points
 from tests.models import sellar
 
 
@@ -409,7 +409,7 @@ def test_the_solution_at_the_last_point(n: int) -> None:
         np.testing.assert_array_equal(fun.solution["x"], v)
     fun(v)
     v[0] = 7.0
-    if n > function.LONG:
+    if n > points.LONG:
         with pytest.raises(adj.ModelError, match="changed in place"):
             fun.solution
         assert fun(v) == fun.solution["f"]

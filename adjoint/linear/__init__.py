@@ -11,7 +11,7 @@ multipliers.
 from __future__ import annotations
 
 from .auto import SOLVERS, make_solver
-from .base import Factorization, InaccurateFactors, LinearSolver, SingularMatrix
+from .base import Factorization, InaccurateFactors, LinearSolver, SingularMatrix, with_data
 from .condition import condition_estimate, null_vectors
 from .krylov import gmres_solve
 from .refine import refined_solve
@@ -27,4 +27,5 @@ __all__ = [
     "make_solver",
     "null_vectors",
     "refined_solve",
+    "with_data",
 ]

@@ -7,6 +7,7 @@ without that and 2e-12 with it; up to some 20 rows there was no difference.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import cache
 from math import isfinite
 from typing import Any
@@ -20,6 +21,7 @@ from .base import Factorization, LinearSolver, SingularMatrix, inverse_norm
 __all__ = ["DenseFactorization", "DenseSolver"]
 
 SMALL = 16  # rows up to which units do no harm
+FEW = 16  # factorizations of a small pattern that are left to NumPy
 UNEVEN = 1e-2  # smallest over largest scale of the rows, below which they are scaled
 
 Routines = tuple[Any, Any, Any, Any, Any]
@@ -83,6 +85,36 @@ class DenseFactorization(Factorization):
         return self._rcond
 
 
+class PlainFactorization(Factorization):
+    """The same by NumPy, which factors anew in each solve. It is for few of them: SciPy's LAPACK takes a tenth of a
+    second to import."""
+
+    def __init__(self, A: np.ndarray) -> None:
+        self.n = len(A)
+        self.A = np.array(A, dtype=float)
+        self.norm = float(np.abs(self.A).sum(axis=0).max())
+        if not isfinite(self.norm):
+            raise _not_finite(A)
+        self.inverse = np.linalg.inv(self.A)  # may raise LinAlgError: a zero pivot
+        condition = self.norm * float(np.abs(self.inverse).sum(axis=0).max())
+        self._rcond = 1.0 / condition if isfinite(condition) else 0.0
+
+    def solve(self, b: np.ndarray, transpose: bool = False) -> np.ndarray:
+        """The solution of ``A x = b``, or of ``Aᵀ x = b``."""
+        b = np.asarray(b)
+        if b.shape[:1] != (self.n,):
+            raise ValueError(f"a right-hand side of shape {b.shape} for a matrix of {self.n} rows")
+        A, inverse = (self.A.T, self.inverse.T) if transpose else (self.A, self.inverse)
+        try:
+            return np.linalg.solve(A, b)
+        except np.linalg.LinAlgError:  # the transpose meets a zero pivot
+            return inverse @ b
+
+    def rcond(self) -> float:
+        """``1 / (‖A‖₁ ‖A⁻¹‖₁)``."""
+        return self._rcond
+
+
 class DenseSolver(LinearSolver):
     """LU with partial pivoting of 2-D arrays; sparse matrices are accepted, and made dense.
 
@@ -102,14 +134,19 @@ class DenseSolver(LinearSolver):
 
     def __init__(self, pattern: Any) -> None:
         self.n = pattern if isinstance(pattern, int) else _rows(pattern)
+        self._count = 0
 
-    def factor(self, A: Any) -> DenseFactorization:
+    def factor(self, A: Any) -> DenseFactorization | PlainFactorization:
         """The factors of `A`, which is left as it is."""
         if type(A) is not np.ndarray:
             A = A.toarray() if issparse(A) else np.asarray(A)
         n = self.n
         if A.shape != (n, n):
             raise ValueError(f"a matrix of shape {A.shape} for a solver of {n} rows")
+        if 0 < n <= SMALL and self._count < FEW and A.dtype.kind != "c":
+            self._count += 1
+            with suppress(np.linalg.LinAlgError):  # LAPACK's own routine says in which column
+                return PlainFactorization(A)
         if A.dtype.kind == "c":
             routines, F = lapack("z"), np.array(A, dtype=complex, order="F")
         else:
@@ -118,9 +155,7 @@ class DenseSolver(LinearSolver):
             return DenseFactorization(F, np.zeros(0, dtype=np.int32), None, 0.0, routines)
         norm = routines[0]("1", F)
         if not isfinite(norm):
-            bad = np.argwhere(~np.isfinite(A))
-            column = int(bad[0, 1]) if len(bad) else -1
-            raise SingularMatrix("the matrix has entries that are not finite", column)
+            raise _not_finite(A)
         scale = None if n <= SMALL else _row_scale(F, routines)
         if scale is not None:
             F *= scale[:, None]
@@ -128,6 +163,11 @@ class DenseSolver(LinearSolver):
         if info > 0:
             raise SingularMatrix("the matrix is singular: an exactly zero pivot", info - 1)
         return DenseFactorization(lu, pivots, scale, norm, routines)
+
+
+def _not_finite(A: np.ndarray) -> SingularMatrix:
+    bad = np.argwhere(~np.isfinite(A))
+    return SingularMatrix("the matrix has entries that are not finite", int(bad[0, 1]) if len(bad) else -1)
 
 
 def _row_scale(F: np.ndarray, routines: Routines) -> np.ndarray | None:

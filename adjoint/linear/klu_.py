@@ -23,12 +23,12 @@ References
 
 from __future__ import annotations
 
-import functools
 from typing import Any
 
 import numpy as np
 
 from .base import LinearSolver, SingularMatrix, SparseFactorization, SparsePattern, verified
+from .base.nbklu_ import is_available, package
 
 __all__ = ["KLUSolver", "is_available"]
 
@@ -38,21 +38,6 @@ EVEN = 1e-3  # smallest over largest pivot: above, no elements can have grown mu
 GROWTH = 1e-3  # of the reciprocal growth of elements when the pivots were chosen, down to which they are kept
 OVERFULL = 4.0  # entries of the factors, relative to the estimate
 POOL = 2  # factors kept for reuse once nothing refers to them: Newton's method alternates between two
-
-
-@functools.cache
-def _package() -> Any:
-    """The package, or None."""
-    try:
-        import nbklu
-    except ImportError:
-        return None
-    return nbklu
-
-
-def is_available() -> bool:
-    """Whether the package is installed."""
-    return _package() is not None
 
 
 class KLUSolver(LinearSolver):
@@ -125,7 +110,7 @@ class Analysis:
         engine = self._engine(is_complex=False)
         try:
             engine.analyze(pattern.n, pattern.indptr, pattern.indices)
-        except _package().KLUException as error:
+        except package().KLUException as error:
             raise MemoryError(f"KLU: {error}") from None
         self.engine = engine
         self.n = pattern.n
@@ -135,7 +120,7 @@ class Analysis:
         self.is_overfull = False
 
     def _engine(self, is_complex: bool) -> Any:
-        engine = _package().KLUSolver(complex_values=is_complex, singular_as_error=True)
+        engine = package().KLUSolver(complex_values=is_complex, singular_as_error=True)
         engine.common.tol = self._threshold
         engine.common.btf = self._btf
         engine.common.halt_if_singular = 0  # else a singular matrix leaves an object that cannot be freed
@@ -173,21 +158,21 @@ class Numeric:
         try:
             self.engine.refactor(data)
             return self.engine.rcond() >= EVEN or self.engine.rgrowth(data) >= GROWTH * self._growth
-        except _package().KLUSingularException:
+        except package().KLUSingularException:
             return False
 
     def factor(self, data: np.ndarray) -> None:
         """New factors with a new order of pivots."""
         self._growth = 0.0
-        package, engine = _package(), self.engine
+        klu, engine = package(), self.engine
         try:
             engine.factor(data)
             self._growth = engine.rgrowth(data)
             found = engine.numeric.lnz + engine.numeric.unz + engine.numeric.nzoff
             self.analysis.is_overfull = found > OVERFULL * self.analysis.entries
-        except package.KLUSingularException:
+        except klu.KLUSingularException:
             raise SingularMatrix("KLU: the matrix is singular", self._column()) from None
-        except package.KLUException as error:
+        except klu.KLUException as error:
             engine.numeric = None  # nothing that could be freed
             raise MemoryError(f"KLU: {error}") from None
 

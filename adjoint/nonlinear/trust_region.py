@@ -1,7 +1,9 @@
 """Powell's dogleg in a trust region, on the naturally scaled residual.
 
-Minimizes ``phi = ||r / s||^2 / 2`` with ``s`` frozen at the current iterate. The region is ``||D d|| <=
-Delta`` with ``D`` the column norms of the scaled Jacobian, relative to the largest. In it the step
+Minimizes ``phi = ||r / s||^2 / 2`` with ``s`` the largest natural magnitudes that were seen: where those of the iterate
+fall (an equation loses its derivatives), its residual would count for more at every step, and what one step gains the next
+would not know. The region is ``||D d|| <= Delta`` with ``D`` the column norms of the scaled Jacobian, the largest seen as
+in MINPACK, relative to the largest. In it the step
 follows Powell's path: along the steepest descent to its minimum, then towards the Newton step. This needs
 the factors of `J` and one product with its transpose, and no normal equations, so it suits sparse
 systems. Where `J` is singular, or an unknown is held by a bound, Levenberg's step with a small damping
@@ -53,19 +55,21 @@ def _iterate(system: System, u0: np.ndarray, options: Options) -> Outcome:
     history = [point[-1]]
     status = Status.ITERATION_LIMIT if point[-1] < inf else Status.NON_FINITE
     factor, radius, iterations = None, 0.0, 0
+    largest, scale = np.zeros(system.size), np.zeros(system.size)
     while point[-1] > options.tol and iterations < options.max_iterations and point[-1] < inf:
         iterations += 1
         u, r, J, s, _ = point
-        row = nonzero(s)
-        D = column_norms(J, row)
-        D /= D.max()
+        largest = np.maximum(largest, np.where(s < inf, s, 0.0))
+        row = nonzero(largest)
+        scale = np.maximum(scale, column_norms(J, row))
+        D = scale / scale.max()
         gradient = (J.T @ (r / row**2)) / D
         free = _free(system, u, gradient)
         factor, newton = _newton_step(system, J, r, row, free)
         gradient[~free] = 0.0
         size = float(np.linalg.norm(D * u))
         radius = radius or max(FACTOR * size, float(np.linalg.norm(D * newton)))
-        moved, radius = _step(system, point, newton, gradient, D, radius, SMALLEST * (size or 1.0))
+        moved, radius = _step(system, point, row, newton, gradient, D, radius, SMALLEST * (size or 1.0))
         if moved is None:
             status = Status.STALLED if factor is not None else Status.SINGULAR
             break
@@ -100,6 +104,7 @@ def _newton_step(system: System, J: Any, r: np.ndarray, row: np.ndarray, free: n
 def _step(
     system: System,
     point: tuple,
+    row: np.ndarray,
     newton: np.ndarray,
     gradient: np.ndarray,
     D: np.ndarray,
@@ -107,8 +112,7 @@ def _step(
     smallest: float,
 ) -> tuple[tuple | None, float]:
     """An accepted step from `point` and the next radius; None when the radius has become `smallest`."""
-    u, r, J, s, _ = point
-    row = nonzero(s)
+    u, r, J, _, _ = point
     scaled = r / row
     phi = scaled @ scaled
     while radius > smallest:

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from .graph import CONSTANT, Graph, Index
+from .sharing import FEW, by_sharing
 from .signatures import Signatures
 
 __all__ = ["FEW", "Group", "groups_by_level"]
-
-FEW = 8  # instances below which expressions stay scalar
 
 
 @dataclass(frozen=True)
@@ -73,39 +72,15 @@ def _expanded(graph: Graph, leaf: np.ndarray, members: Index) -> tuple[list[int]
 
 
 def _by_sharing(graph: Graph, members: Index, steps: list[int], operands: Index) -> Iterator[Group]:
-    """Groups in which the same operands are equal: x·x is another pattern than x·y. Constants are never shared."""
-    constant = graph.kind[operands[:, 0]] == CONSTANT
-    first = _first_occurrence(np.where(constant[:, None], -1 - np.arange(len(constant))[:, None], operands))
-    if (first == first[:, :1]).all():
-        yield _group(members, steps, operands, first[:, 0])
-        return
-    numbers: dict[bytes, int] = {}
-    which = np.array([numbers.setdefault(row.tobytes(), len(numbers)) for row in np.ascontiguousarray(first.T)])
-    count = np.bincount(which)
-    left = np.flatnonzero(count[which] < FEW)
-    for k in np.flatnonzero(count >= FEW).tolist():
-        own = np.flatnonzero(which == k)
-        same = first[:, own[0]]
-        fits = (operands[:, left] == operands[same][:, left])[~constant].all(axis=0)  # they share more by chance
-        own = np.sort(np.concatenate([own, left[fits]]))
-        left = left[~fits]
-        yield _group(members[own], steps, operands[:, own], same)
-    if left.size >= FEW:  # a pattern in which nothing is shared holds for any
-        yield _group(members[left], steps, operands[:, left], np.arange(len(operands)))
+    """Groups in which the same operands are equal. Constants are never shared."""
+    varying = np.flatnonzero(graph.kind[operands[:, 0]] != CONSTANT)
+    for own, first in by_sharing(list(operands[varying]), members.size):
+        if own.size >= FEW:
+            same = np.arange(len(operands))
+            same[varying] = varying[first]
+            yield _group(members[own], steps, operands[:, own], same)
 
 
 def _group(members: Index, steps: list[int], operands: Index, first: Index) -> Group:
     place = first.tolist()
     return Group(members, [s if s >= 0 else -1 - place[-1 - s] for s in steps], operands)
-
-
-def _first_occurrence(table: Index) -> Index:
-    """For each entry of a column the first row with the same value."""
-    order = np.argsort(table, axis=0, kind="stable")
-    ordered = np.take_along_axis(table, order, axis=0)
-    new = np.ones(table.shape, dtype=bool)
-    new[1:] = ordered[1:] != ordered[:-1]
-    begin = np.maximum.accumulate(np.where(new, np.arange(len(table))[:, None], 0), axis=0)
-    first = np.empty_like(order)
-    np.put_along_axis(first, order, np.take_along_axis(order, begin, axis=0), axis=0)
-    return first

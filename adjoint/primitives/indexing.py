@@ -257,7 +257,7 @@ def getitem(x: Any, index: Any) -> Expr:
     basic = basic and not any(isinstance(i, (bool, np.bool_)) for i in items)
     try:
         if basic:
-            if items == (Ellipsis,):
+            if items in ((Ellipsis,), ()):
                 return x
             frozen = tuple(
                 _freeze(i) if isinstance(i, slice) else (int(i) if isinstance(i, np.integer) else i) for i in items

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from adjoint.linear import SingularMatrix, make_solver
+from adjoint.linear import SingularMatrix, dense, make_solver
 from adjoint.linear.base import backward_error
 
 
@@ -106,3 +106,28 @@ def test_small_blocks_are_cheap() -> None:
             solver.factor(A).solve(b)
         times.append((time.perf_counter() - start) / 200)
     assert min(times) < 20e-6
+
+
+@pytest.mark.parametrize("n", [1, 2, 7, 16])
+def test_the_first_factorizations_and_the_later_ones(n: int) -> None:
+    """NumPy's, then LAPACK's: the same solutions, condition numbers and errors."""
+    rng = np.random.default_rng(n)
+    A, solver = rng.standard_normal((n, n)), make_solver(n)
+    factors = [solver.factor(A) for _ in range(dense.FEW + 2)]
+    assert isinstance(factors[0], dense.PlainFactorization)
+    assert isinstance(factors[-1], dense.DenseFactorization)
+    for b in (rng.standard_normal(n), rng.standard_normal((n, 3)), rng.standard_normal(n) * 1j, np.zeros((n, 0))):
+        for transpose in (False, True):
+            first, last = (f.solve(b, transpose) for f in (factors[0], factors[-1]))
+            assert first.shape == last.shape and first.dtype == last.dtype
+            np.testing.assert_allclose(first, last, rtol=1e-9, atol=1e-12)
+    assert 0.1 * factors[-1].rcond() <= factors[0].rcond() <= 1.01 * factors[-1].rcond()
+    assert factors[0].solve(np.zeros(n)) is not factors[0].solve(np.zeros(n))
+    for bad in (np.full((n, n), np.nan), np.zeros((n, n))):
+        for known in (solver, make_solver(n)):
+            with pytest.raises(SingularMatrix):
+                known.factor(bad)
+    A[:] = 0.0
+    assert factors[0].solve(np.ones(n)).any()  # the caller's matrix is not kept
+    with pytest.raises(ValueError, match="right-hand side"):
+        factors[0].solve(np.ones(n + 1))

@@ -113,7 +113,8 @@ def test_beam_optimum(data: Path) -> None:
     reference = json.loads((data / "mdo_coupled" / "problems.json").read_text())["openmdao_beam"]
     result = beam_optimum()
     sol = result.solution
-    assert sol["compliance"] == pytest.approx(reference["casadi_ipopt"]["compliance"], rel=1e-11, abs=0.0)
+    # the last digits of h move the compliance by up to 5e-11
+    assert sol["compliance"] == pytest.approx(reference["casadi_ipopt"]["compliance"], rel=1e-10, abs=0.0)
     np.testing.assert_allclose(sol["h"], reference["casadi_ipopt"]["h"], atol=1e-8)
     np.testing.assert_allclose(sol["h"], reference["openmdao_reference_h"], atol=1.3e-7)
     # the multiplier of the volume, in units of the scaled problem

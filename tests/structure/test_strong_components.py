@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib
 import re
 
 import networkx as nx
@@ -117,3 +118,16 @@ def test_a_cycle_behind_a_wide_level_is_named():
 
 def test_parallel_edges_count_once_each():
     assert topological_levels([0, 2, 2], [1, 1]).tolist() == [0, 1]
+
+
+@given(digraphs())
+def test_small_and_large_graphs_are_numbered_alike(a: Incidence) -> None:
+    module = importlib.import_module("adjoint.structure.strong_components")
+    count, labels = strong_components(a.indptr, a.indices)
+    small, module.SMALL = module.SMALL, 0
+    try:
+        other, by_scipy = strong_components(a.indptr, a.indices)
+    finally:
+        module.SMALL = small
+    assert count == other
+    np.testing.assert_array_equal(labels, by_scipy)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .estimate import inverse_norm
 from .interface import Factorization, InaccurateFactors, LinearSolver, SingularMatrix
-from .pattern import SparsePattern
+from .pattern import SparsePattern, with_data
 from .sparse_factors import SparseFactorization, backward_error, verified
 
 __all__ = [
@@ -17,4 +17,5 @@ __all__ = [
     "backward_error",
     "inverse_norm",
     "verified",
+    "with_data",
 ]

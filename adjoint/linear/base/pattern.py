@@ -11,9 +11,23 @@ from scipy import sparse
 
 from .interface import SingularMatrix
 
-__all__ = ["SparsePattern"]
+__all__ = ["SparsePattern", "with_data"]
 
 SYMMETRIC = 0.9  # share of entries with a mirror image from which a pattern counts as symmetric
+
+
+def with_data(A: Any, data: np.ndarray) -> Any:
+    """A sparse matrix with the structure of another, as a shallow copy: a constructor would check the structure again,
+    which takes longer than many functions do.
+
+    >>> from scipy.sparse import csc_array
+    >>> with_data(csc_array([[1.0, 2.0], [0.0, 3.0]]), np.ones(3)).toarray().tolist()
+    [[1.0, 1.0], [0.0, 1.0]]
+    """
+    out = object.__new__(type(A))
+    out.__dict__.update(A.__dict__)
+    out.data = data
+    return out
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,6 +86,11 @@ class SparsePattern:
     def columns(self) -> np.ndarray:
         """The column of each entry."""
         return np.repeat(np.arange(self.n, dtype=np.int32), np.diff(self.indptr))
+
+    @cached_property
+    def starts(self) -> np.ndarray:
+        """Where the columns that have entries begin."""
+        return self.indptr[:-1][np.diff(self.indptr) > 0]
 
     @cached_property
     def diagonal(self) -> np.ndarray:

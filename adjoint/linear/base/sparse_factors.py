@@ -116,7 +116,8 @@ class SparseFactorization(Factorization):
     def rcond(self) -> float:
         """``1 / (‖A‖₁ est(‖A⁻¹‖₁))``, by Hager's and Higham's estimator with the factors."""
         if self._rcond is None:
-            norm = float(np.abs(self.A).sum(axis=0).max())
+            size = np.abs(self.data)
+            norm = float(np.add.reduceat(size, self.pattern.starts).max(initial=0.0)) if size.size else 0.0
             with np.errstate(all="ignore"):
                 condition = norm * inverse_norm(self.solve, self.n, self.data.dtype.type)
             self._rcond = 1.0 / condition if np.isfinite(condition) and condition > 0.0 else 0.0

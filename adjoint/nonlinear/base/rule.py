@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from adjoint.linear.base import with_data
 from adjoint.nonlinear.base.system import System
 
 __all__ = ["FLOOR", "ROUNDING", "evaluate", "natural_scale", "nonzero", "project", "scaled_residual"]
@@ -36,10 +37,7 @@ def natural_scale(J: Any, u: np.ndarray) -> np.ndarray:
     magnitude = np.maximum(np.abs(u), FLOOR)
     if isinstance(J, np.ndarray):
         return np.abs(J) @ magnitude
-    # By column: entry k of a CSC matrix is multiplied by the magnitude of its column's unknown. One pass, no
-    # temporary sparse matrix.
-    terms = np.abs(J.data) * np.repeat(magnitude, np.diff(J.indptr))
-    return np.bincount(J.indices, terms, minlength=J.shape[0])
+    return with_data(J, np.abs(J.data)) @ magnitude
 
 
 def scaled_residual(r: np.ndarray, s: np.ndarray) -> float:
