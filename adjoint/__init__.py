@@ -14,9 +14,13 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from . import primitives as primitives  # fills the tables of NumPy's functions
 from .analysis import BlockInfo
 from .backends.llvm_.disk_cache import cache_folder, clear_cache
+from .backends.llvm_.threads import get_num_threads, set_num_threads
 from .check import DerivativeCheck, Report
 from .equations import Equation, Included
 from .errors import (
@@ -25,6 +29,7 @@ from .errors import (
     ConvergenceError,
     DerivativeError,
     EvaluationError,
+    FileFormatError,
     KinkWarning,
     ModelError,
     NameLookupError,
@@ -43,65 +48,95 @@ from .primitives.activations import erf, erfc, expit, gamma, gammaln, mish, relu
 from .primitives.functions import array
 from .primitives.indexing import put, scatter_add, segment_sum
 from .primitives.reductions import log_softmax, logsumexp, softmax
-from .problem import Constraint, Problem, between
+from .problem import FORMATS, Constraint, Problem, between
 from .program import Program
 from .solution import Solution
 from .solve import BlockReport
 from .trace import TracedFunction, program, trace
 
+if TYPE_CHECKING:
+    from .nl import SolFile, read_nl, read_sol, write_sol
+
 __version__ = "0.1.0"
 
 __all__ = [
-    "trace",
-    "program",
-    "TracedFunction",
-    "between",
-    "Problem",
-    "Constraint",
     "AdjointError",
     "AdjointWarning",
     "BlockInfo",
     "BlockReport",
     "Comparison",
+    "Constraint",
     "ConvergenceError",
     "DerivativeCheck",
     "DerivativeError",
     "Equation",
     "EvaluationError",
     "Expr",
+    "FileFormatError",
     "Function",
     "Included",
     "KinkWarning",
     "Lagrangian",
     "ModelError",
     "NameLookupError",
+    "Problem",
     "Program",
     "Report",
     "ShapeError",
     "SingularError",
     "SingularWarning",
+    "SolFile",
     "Solution",
     "Status",
     "StructureError",
+    "TracedFunction",
     "UnsupportedError",
     "Variable",
     "array",
+    "between",
     "cache_folder",
     "clear_cache",
     "erf",
     "erfc",
-    "explain",
     "expit",
+    "explain",
     "gamma",
     "gammaln",
+    "get_num_threads",
     "log_softmax",
     "logsumexp",
     "mish",
+    "program",
     "put",
+    "read_nl",
+    "read_sol",
     "relu",
     "scatter_add",
     "segment_sum",
+    "set_num_threads",
     "softmax",
     "softplus",
     "swish",
+    "trace",
+    "write_sol",
 ]
+
+# Files of other modelling languages are read by few programs: their modules are loaded when they are asked for.
+_FILES = ("SolFile", "read_nl", "read_sol", "write_sol")
+
+
+def __getattr__(name: str) -> Any:
+    if name in _FILES:
+        return getattr(import_module(".nl", __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def _write_nl(problem: Problem, path: Any, **options: Any) -> None:
+    import_module(".nl", __name__).write_nl(problem, path, **options)
+
+
+FORMATS["nl"] = _write_nl
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_FILES})

@@ -1,4 +1,6 @@
-"""The command line: ``adjoint solve|gradient|optimize|check|graph MODEL.py``, also ``python -m adjoint``.
+"""The command line: ``adjoint solve|gradient|optimize|check|graph MODEL``, also ``python -m adjoint``.
+
+``adjoint MODEL -AMPL key=value ...`` is that of AMPL's solvers (:mod:`~adjoint.nl.ampl`).
 
 Exit codes: 0 done; 1 the model failed (not solved, not optimal, structure or derivatives wrong); 2 wrong usage, or
 a model file that does not load.
@@ -18,7 +20,17 @@ from pathlib import Path
 from typing import Any
 
 from . import __version__
-from .errors import AdjointError, ModelError, NameLookupError, ShapeError, UnsupportedError, closest
+from .errors import (
+    AdjointError,
+    ConvergenceError,
+    FileFormatError,
+    ModelError,
+    NameLookupError,
+    ShapeError,
+    UnsupportedError,
+    closest,
+)
+from .nl import ampl
 from .nonlinear import METHODS
 from .optimize import OPTIMIZERS
 from .problem import Problem
@@ -27,19 +39,23 @@ from .report.arguments import UsageError, assignments
 from .report.dot import dot
 from .report.graph_picture import draw_graph
 from .report.json_ import dumps, error_data, graph_data, plain, result_data, solution_data
+from .report.labels import Labels, element_values
 from .report.matrix_picture import draw_matrix
-from .report.model_file import as_program, load
+from .report.model_file import ModelFile, as_program, load
+from .report.nl_summary import summary
 from .report.options import ROWS, parser
 from .report.progress import progress
 from .report.requests import made_problem, objective, options, require_names, set_inputs
+from .report.sol_file import write_failure, write_result, write_solution
 from .report.tables import gradient_text, result_text, solution_text
 from .solution import Solution
+from .system import equality_system
 
 __all__ = ["main"]
 
 DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 
-ASKED_WRONGLY = (UsageError, ModelError, NameLookupError, ShapeError, UnsupportedError)
+ASKED_WRONGLY = (UsageError, FileFormatError, ModelError, NameLookupError, ShapeError, UnsupportedError)
 
 
 @dataclass(frozen=True)
@@ -54,10 +70,18 @@ class Outcome:
 # -- commands ----------------------------------------------------------------------------------------------
 
 
+def _load(args: argparse.Namespace) -> ModelFile:
+    return load(args.model, args.name, _objective(args), args.relax)
+
+
+def _objective(args: argparse.Namespace) -> int | str:
+    return int(args.objective) if args.objective.isdecimal() else args.objective
+
+
 def _program(args: argparse.Namespace, structure_only: bool = False) -> tuple[Program, dict[str, Any]]:
     """The program of the file, and the values from --set, of names that it has."""
     values = assignments(args.set)
-    program, given = as_program(load(args.model, args.name).program(), values, structure_only)
+    program, given = as_program(_load(args).program(), values, structure_only)
     require_names(program, given)
     return program, given
 
@@ -76,9 +100,38 @@ def _rows(args: argparse.Namespace) -> int | None:
 
 def solve(args: argparse.Namespace) -> Outcome:
     """``adjoint solve``."""
-    program, values = _program(args)
+    found = _load(args).program()
+    if isinstance(found, Problem) and (found.is_feasibility or found.source is not None):
+        return _solve_system(args, found)
+    if args.sol:
+        raise UsageError("--sol goes with a .nl file")
+    program, values = as_program(found, assignments(args.set))
+    require_names(program, values)
     sol = _solved(args, program, values)
     return Outcome(DONE, solution_text(program, sol, _rows(args)), solution_data(program, sol))
+
+
+def _solve_system(args: argparse.Namespace, problem: Problem) -> Outcome:
+    """Solve the equality constraints of a problem without an objective."""
+    if not problem.is_feasibility:
+        raise UsageError(f"{args.model}: it has an objective; solve is for systems of equations, see adjoint optimize")
+    if args.sol and problem.source is None:
+        raise UsageError("--sol goes with a .nl file")
+    values = assignments(args.set)
+    with Labels(*equality_system(problem)).in_errors():
+        program = problem.system()
+        require_names(program, values)
+        try:
+            sol = _solved(args, program, values)
+        except ConvergenceError as error:
+            if args.sol:
+                write_failure(args.sol, problem, error)
+            raise
+    elements = element_values(problem, sol) if problem.source is not None or problem.labels else None
+    if args.sol:
+        write_solution(args.sol, problem, sol)
+    data = solution_data(program, sol) | ({} if elements is None else {"variables": elements})
+    return Outcome(DONE, solution_text(program, sol, _rows(args), elements), data)
 
 
 def gradient(args: argparse.Namespace) -> Outcome:
@@ -107,6 +160,8 @@ def gradient(args: argparse.Namespace) -> Outcome:
 def optimize(args: argparse.Namespace) -> Outcome:
     """``adjoint optimize``."""
     problem, values = _problem(args)
+    if args.sol and problem.source is None:
+        raise UsageError("--sol goes with a .nl file")
     moved = {v.name for v in problem.variables}
     start = {k: v for k, v in {**values, **assignments(args.start, "--start")}.items() if k in moved}
     set_inputs(problem.program, {k: v for k, v in values.items() if k not in moved})
@@ -127,13 +182,15 @@ def optimize(args: argparse.Namespace) -> Outcome:
             formulation=args.formulation,
             **keywords,
         )
+    if args.sol:
+        write_result(args.sol, problem, result, _objective(args))
     text = result_text(problem, result, method, _rows(args))
     return Outcome(DONE if result.success else FAILED, text, result_data(problem, result, method))
 
 
 def _problem(args: argparse.Namespace) -> tuple[Problem, dict[str, Any]]:
     """The problem of the file, or one made of its program and --minimize, --over, --subject-to."""
-    file, values = load(args.model, args.name), assignments(args.set)
+    file, values = _load(args), assignments(args.set)
     asked = args.minimize or args.maximize
     if asked is None:
         problem = file.problem()
@@ -152,19 +209,24 @@ def _problem(args: argparse.Namespace) -> tuple[Problem, dict[str, Any]]:
 
 def check(args: argparse.Namespace) -> Outcome:
     """``adjoint check``."""
-    program, values = _program(args, structure_only=not args.derivatives)
-    report = program.check()
-    text, data = str(report), plain(report)
-    data = {"program": data.pop("name"), "success": report.ok, **data}
-    ok = report.ok
+    found = _load(args).program()
+    program, values = as_program(found, assignments(args.set), structure_only=not args.derivatives)
+    require_names(program, values)
+    if isinstance(found, Problem) and found.source is not None:
+        about = summary(found)
+        text, data, ok = str(about), about.data, about.ok
+    else:
+        report = program.check()
+        text, data, ok = str(report), plain(report), report.ok
+        data = {"program": data.pop("name"), "success": ok, **data}
     if args.derivatives:
         if ok:
             sol = _solved(args, program, values)
             label, of, _ = objective(program, sol, args.derivatives)
-            found = sol.check_derivatives(of)
-            ok = found.ok
-            text += "\n" + str(found)
-            data.update(derivatives=plain(found), success=ok)
+            compared = sol.check_derivatives(of)
+            ok = compared.ok
+            text += "\n" + str(compared)
+            data.update(derivatives=plain(compared), success=ok)
             data["derivatives"]["of"] = label
         else:
             text += "\nderivatives: not checked, because the structure is wrong"
@@ -215,8 +277,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     x      8
     0
     """
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    if ampl.is_asked(words):
+        return ampl.run(words, __version__)
     try:
-        args = parser(__version__).parse_args(arguments)
+        args = parser(__version__).parse_args(words)
     except SystemExit as exit_:  # argparse has said why
         return exit_.code if isinstance(exit_.code, int) else USAGE
     outcome = _guarded(args)

@@ -17,6 +17,7 @@ __all__ = [
     "ConvergenceError",
     "DerivativeError",
     "EvaluationError",
+    "FileFormatError",
     "KinkWarning",
     "ModelError",
     "NameLookupError",
@@ -79,6 +80,29 @@ class StructureError(AdjointError, ValueError):
         super().__init__(message)
         self.overdetermined = list(overdetermined)
         self.underdetermined = list(underdetermined)
+
+
+class FileFormatError(AdjointError, ValueError):
+    """A file that is truncated, corrupt, or of another format; the message says where, what came, what was expected.
+
+    Attributes
+    ----------
+    source : str
+        Path of the file.
+    line, byte : int or None
+        Where: a line of a text file (from 1), a byte of a binary one (from 0).
+    segment : str
+        The part of the file, as its own first line names it.
+    """
+
+    def __init__(
+        self, message: str, source: str = "", line: int | None = None, byte: int | None = None, segment: str = ""
+    ) -> None:
+        super().__init__(message)
+        self.source = source
+        self.line = line
+        self.byte = byte
+        self.segment = segment
 
 
 class EvaluationError(AdjointError, ArithmeticError):

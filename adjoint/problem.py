@@ -5,21 +5,29 @@ minimize f   over x   subject to   the equations of the program,   l ≤ c ≤ u
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from .describe import counted
 from .equations import number
-from .errors import ModelError, NameLookupError, closest
+from .errors import ModelError, NameLookupError, ShapeError, closest
 from .expr import Comparison, Constant, Expr, Variable, as_expr, describe
 from .optimize import solve_problem
+from .optimize.starts import solve_from_starts
 from .primitive import Shape
 from .program import Program
+from .solve import element_name
+from .system import square_system
 from .walk import variables_of
 
-__all__ = ["Constraint", "Problem", "between"]
+__all__ = ["FORMATS", "Constraint", "Problem", "between"]
+
+# Writers of file formats, ``write(problem, path, **options)`` by the ending of the name. The modules of the formats,
+# which know problems, enter theirs; a problem need not know them.
+FORMATS: dict[str, Callable[..., Any]] = {}
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,12 +104,15 @@ class Problem:
     Parameters
     ----------
     program : Program
-    minimize, maximize : name or expression
-        The objective, a scalar; exactly one of the two.
+    minimize, maximize : name, expression or number
+        The objective, a scalar; exactly one of the two. A number, ``minimize=0``, asks for any feasible point.
     over : dict ``{name: (lower, upper)}``, or list of names
         What the optimizer moves: inputs, or unknowns that the equations leave free. None or ±inf: no bound.
     subject_to : list of comparisons, or dict ``{name: comparison}``
         Constraints by name; in a list, the text of the comparison is the name.
+    labels : dict ``{name: texts}``, optional
+        What the elements of array variables and constraints are called in messages and reports; one text for each
+        element, in order.
 
     >>> import adjoint as adj
     >>> m = adj.Program()
@@ -120,6 +131,7 @@ class Problem:
         over: Any = None,
         subject_to: Any = (),
         maximize: Any = None,
+        labels: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         if not isinstance(program, Program):
             raise ModelError(f"Problem() takes a Program first, got {type(program).__name__}")
@@ -146,6 +158,9 @@ class Problem:
                 label = f"{base} ({k})"
             self.constraints[label] = c
             self.constrained[label] = self._output(c.expr, label)
+        self.labels = self._labels(labels)
+        self.source: Any = None  # what a file said, where it was read from one
+        self.relaxed: tuple[str, ...] = ()  # the conditions of the file that were left out
 
     def __getstate__(self) -> dict[str, Any]:
         return {
@@ -155,6 +170,9 @@ class Problem:
             "bounds": {v.name: pair for v, pair in self.bounds.items()},
             "constraints": {k: (c.lower, c.upper, c.text) for k, c in self.constraints.items()},
             "constrained": {k: v.name for k, v in self.constrained.items()},
+            "labels": self.labels,
+            "source": self.source,
+            "relaxed": self.relaxed,
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -164,6 +182,7 @@ class Problem:
         self.variables = list(self.bounds)
         self.constrained = {k: self.program[n] for k, n in state["constrained"].items()}
         self.constraints = {k: Constraint(self.constrained[k], *c) for k, c in state["constraints"].items()}
+        self.labels, self.source, self.relaxed = state["labels"], state["source"], state["relaxed"]
 
     def _output(self, item: Any, what: str) -> Variable:
         """The variable that holds an expression: itself, or a new equation of the extended program."""
@@ -175,7 +194,10 @@ class Problem:
             raise ModelError(f"the objective is an expression, not {item!r}; constraints go to subject_to=")
         expr = as_expr(item)
         if not variables_of([expr]):
-            raise ModelError(f"{what}: {describe(expr)} contains no variable")
+            if what != "objective" or expr.shape:
+                raise ModelError(f"{what}: {describe(expr)} contains no variable")
+            if isinstance(expr, Constant):
+                number(expr.value, "the objective")
         name, k = what, 1
         while name in self.program.variables or name in self.program.equations:
             k += 1
@@ -215,6 +237,82 @@ class Problem:
             raise ModelError("over= names nothing to optimize over")
         return out
 
+    def _labels(self, labels: Mapping[str, Sequence[str]] | None) -> dict[str, Sequence[str]]:
+        """Checked names of elements."""
+        if not isinstance(labels, Mapping | None):
+            raise ModelError(f"labels= takes a dict {{name: texts}}, got {labels!r:.60}")
+        for name, texts in (labels or {}).items():
+            if name in self.constraints:
+                shape = self.constraints[name].shape
+            elif name in self.program:
+                shape = self.program[name].shape
+            else:
+                raise NameLookupError(
+                    closest(name, [*self.program.variables, *self.constraints], "variable or constraint")
+                )
+            if isinstance(texts, str) or not isinstance(texts, Sequence) or not all(isinstance(t, str) for t in texts):
+                raise ModelError(f"labels={{{name!r}: ...}} takes a list of texts, got {texts!r:.60}")
+            if len(texts) != np.prod(shape, dtype=int):
+                raise ShapeError(
+                    f"labels={{{name!r}: ...}} has {counted(len(texts), 'text')}; {name!r} has shape {shape}"
+                )
+        return dict(labels or {})
+
+    @property
+    def is_feasibility(self) -> bool:
+        """Whether the objective is a constant: any feasible point is optimal."""
+        equation = self.program.equations.get(self.objective.name)
+        return equation is not None and equation.target is self.objective and not equation.variables
+
+    def element(self, name: str, k: int) -> str:
+        """What element ``k`` (in flat order) of a variable or constraint is called.
+
+        >>> import numpy as np, adjoint as adj
+        >>> m = adj.Program()
+        >>> x = m.input("x", np.zeros(2))
+        >>> problem = adj.Problem(m, minimize=0, subject_to={"balance": x >= 0}, labels={"x": ["inflow", "outflow"]})
+        >>> problem.element("x", 1), problem.element("balance", 1)
+        ('outflow', 'balance[1]')
+        """
+        if name in self.labels:
+            return self.labels[name][k]
+        if name not in self.constraints and name not in self.program:
+            raise NameLookupError(closest(name, [*self.program.variables, *self.constraints], "variable or constraint"))
+        v = self.constrained[name] if name in self.constraints else self.program[name]
+        return name + element_name(v, k)[len(v.name) :]
+
+    def system(self) -> Program:
+        """The equality constraints as equations: a program that determines what the optimizer would move.
+
+        The variables of ``over`` become unknowns: their defaults are the guesses, their bounds bound the search. A
+        variable whose bounds agree stays given; of an array, its elements whose bounds agree are set by an equation of
+        their own. Each constraint becomes the implicit equation of its name. The objective remains, unless it is a
+        constant.
+
+        Raises
+        ------
+        ModelError
+            There are inequality constraints.
+        StructureError
+            The equations are more, or fewer, than the unknowns.
+
+        >>> import adjoint as adj
+        >>> m = adj.Program()
+        >>> x, y = m.input("x", 1.0), m.input("y", 2.0)
+        >>> line, circle = x + y == 3, x**2 + y**2 == 5
+        >>> problem = adj.Problem(m, minimize=0, over={"x": (0, 9), "y": (0, 9)}, subject_to=[line, circle])
+        >>> sol = problem.system().solve()
+        >>> round(sol["x"], 9), round(sol["y"], 9)
+        (1.0, 2.0)
+        """
+        return square_system(self)
+
+    def write_nl(self, path: Any, **options: Any) -> None:
+        """Write the problem as an AMPL ``.nl`` file, in full space; the options are those of the writer."""
+        if "nl" not in FORMATS:
+            raise ModelError("there is no writer of .nl files")
+        FORMATS["nl"](self, path, **options)
+
     def solve(
         self,
         method: str = "SLSQP",
@@ -222,7 +320,10 @@ class Problem:
         start: Any = None,
         options: Mapping[str, Any] | None = None,
         callback: Callable[..., Any] | None = None,
-        formulation: str = "reduced",
+        formulation: str | Mapping[str, str] = "reduced",
+        values: Mapping[str, Any] | None = None,
+        starts: int | Sequence[Any] | None = None,
+        executor: Any = None,
         seed: int | None = None,
         tol: float | None = None,
     ) -> Any:
@@ -231,26 +332,43 @@ class Problem:
         Parameters
         ----------
         method : str
-            Every ``scipy.optimize.minimize`` method under its SciPy name.
+            A name of the registry: ``"interior-point"``, ``"levenberg-marquardt"``, every method of
+            ``scipy.optimize.minimize`` under its SciPy name, and others.
         start : dict or previous result, optional
-            Start values by name; default: the inputs' defaults.
+            Start values by name; default: the inputs' defaults. Methods that can also start from the multipliers of a
+            previous result.
         options : dict, optional
-            Passed to the method, as in SciPy.
+            Passed to the method.
         callback : callable, optional
             ``callback(intermediate_result)`` or ``callback(x)``, as in SciPy.
+        formulation : "reduced", "full", or dict, optional
+            Whether equations are solved at every point, or are constraints; a dict says it by block.
+        values : dict, optional
+            Values by name of inputs that are not moved, where they differ from the defaults.
+        starts : int or list, optional
+            Several runs; the best result is given, and all are its ``runs``. A list holds what ``start`` may be; a
+            number asks for the start itself and random ones between the bounds.
+        executor : concurrent.futures.Executor, optional
+            Where the runs of ``starts`` are made.
+        seed : int, optional
+            Of what is random.
         tol : float, optional
-            SciPy's ``tol``.
+            The tolerance of the method.
 
         Returns
         -------
         scipy.optimize.OptimizeResult
             Also: ``solution`` (a :class:`~adjoint.solution.Solution`), ``multipliers`` by name (of every equation,
             constraint and bound: the change of the optimal objective per unit added to the right-hand side),
-            ``constraints`` (values by name), ``failed_solves`` (messages of inner solves that failed on the way).
+            ``constraints`` (values by name), ``residuals()`` of the optimality conditions.
         """
-        return solve_problem(
-            self, method, start=start, options=options, callback=callback, formulation=formulation, seed=seed, tol=tol
-        )
+        common: dict[str, Any] = {"options": options, "callback": callback, "formulation": formulation}
+        common.update(values=values, seed=seed, tol=tol)
+        if starts is None:
+            if executor is not None:
+                raise ModelError("executor= is for the runs of starts=")
+            return solve_problem(self, method, start=start, **common)
+        return solve_from_starts(solve_problem, self, method, starts, executor, start=start, **common)
 
 
 def _listed(items: Any) -> list[tuple[None, Any]]:

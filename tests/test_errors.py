@@ -642,7 +642,7 @@ case("no objective", ModelError, "minimize= | maximize=", lambda m: adj.Problem(
 case("two objectives", ModelError, "minimize= | maximize=", lambda m: problem(m, maximize="a"))
 case("vector objective", ModelError, "'stress' | (3,) | scalar", lambda m: problem(m, minimize="stress"))
 case("unknown objective", NameLookupError, "'presure' | 'pressure'", lambda m: problem(m, minimize="presure"))
-case("constant objective", ModelError, "objective | variable", lambda m: problem(m, minimize=3.0))
+case("infinite objective", ModelError, "objective | infinite", lambda m: problem(m, minimize=np.inf))
 case("objective of another program", AdjointError, "'level'", lambda m: problem(m, minimize=other()["level"]))
 case("objective of a twin", ModelError, "'f' | another program", lambda m: problem(m, minimize=model()["f"]))
 case("objective uses a twin", ModelError, "'f' | another program",

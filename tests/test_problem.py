@@ -11,6 +11,7 @@ import scipy.optimize as so
 
 import adjoint as adj
 from adjoint import function
+from adjoint.problem import FORMATS
 from tests.models import sellar
 
 OVER = {"z1": (-10, 10), "z2": (0, 10), "x": (0, 10)}
@@ -75,7 +76,8 @@ def test_one_objective_and_a_scalar() -> None:
         {"minimize": "f", "maximize": "f"},
         {"minimize": m["v"]},
         {"minimize": "q"},
-        {"minimize": 3.0},
+        {"minimize": [3.0]},
+        {"minimize": np.inf},
         {"minimize": m["f"] <= 3},
         {"minimize": "f", "over": "q"},
         {"minimize": "f", "over": ["f"]},
@@ -96,6 +98,19 @@ def test_one_objective_and_a_scalar() -> None:
             adj.Problem(m, **keywords)
     with pytest.raises(adj.ModelError):
         adj.Problem("m", minimize="f")  # type: ignore[arg-type]
+
+
+def test_a_constant_objective_asks_for_a_feasible_point() -> None:
+    m = plane()
+    x, y = m["x"], m["y"]
+    for keywords in ({"minimize": 0}, {"maximize": 3.0}, {"minimize": np.float64(2.0)}):
+        problem = adj.Problem(m, subject_to={"line": x + y == 2, "cap": x <= 0.5}, **keywords)
+        result = problem.solve()
+        assert problem.is_feasibility and result.success
+        assert result.x.sum() == pytest.approx(2.0)
+        assert result.x[0] <= 0.5 + 1e-9
+        assert result.multipliers["line"] == pytest.approx(0.0, abs=1e-9)
+    assert not adj.Problem(m, minimize="f").is_feasibility
 
 
 def test_a_problem_leaves_its_program_alone() -> None:
@@ -393,6 +408,61 @@ def test_an_infeasible_problem_is_no_success() -> None:
     assert isinstance(result.solution, adj.Solution)
 
 
+# -- names of elements -------------------------------------------------------------------------------------
+
+
+def labelled() -> adj.Problem:
+    m = adj.Program()
+    v = m.input("v", np.ones((2, 2)))
+    m.define("f", np.sum(v**2))
+    labels = {"v": ["a", "b", "c", "d"], "limit": ["first", "second"]}
+    return adj.Problem(m, minimize="f", subject_to={"limit": v[0] >= 1, "other": v[1] >= 2}, labels=labels)
+
+
+def test_elements_have_names() -> None:
+    problem = labelled()
+    assert problem.labels == {"v": ["a", "b", "c", "d"], "limit": ["first", "second"]}
+    assert [problem.element("v", k) for k in range(4)] == ["a", "b", "c", "d"]
+    assert (problem.element("limit", 1), problem.element("other", 1), problem.element("f", 0)) == (
+        "second",
+        "other[1]",
+        "f",
+    )
+    assert adj.Problem(plane(), minimize="f").labels == {}
+    with pytest.raises(adj.NameLookupError, match="'limit'"):
+        problem.element("limits", 0)
+
+
+def test_names_of_elements_are_checked() -> None:
+    m = plane()
+    v = m.input("v", np.ones(2))
+    for labels, error, words in (
+        ({"v": ["a"]}, adj.ShapeError, "1 text"),
+        ({"v": ["a", "b", "c"]}, adj.ShapeError, "3 texts"),
+        ({"low": ["a"]}, adj.ShapeError, "low"),
+        ({"w": ["a", "b"]}, adj.NameLookupError, "'v'"),
+        ({"v": "ab"}, adj.ModelError, "list of texts"),
+        ({"v": [1, 2]}, adj.ModelError, "list of texts"),
+        ({"v": {"a", "b"}}, adj.ModelError, "list of texts"),
+        (["a", "b"], adj.ModelError, "dict"),
+    ):
+        with pytest.raises(error, match=words):
+            adj.Problem(m, minimize="f", subject_to={"low": v >= 0}, labels=labels)  # type: ignore[arg-type]
+
+
+# -- files -------------------------------------------------------------------------------------------------
+
+
+def test_a_problem_is_written_by_the_writer_of_the_format(monkeypatch: pytest.MonkeyPatch) -> None:
+    problem, calls = adj.Problem(plane(), minimize="f"), []
+    monkeypatch.setitem(FORMATS, "nl", lambda *args, **options: calls.append((args, options)))
+    problem.write_nl("model.nl", names=False)
+    assert calls == [((problem, "model.nl"), {"names": False})]
+    monkeypatch.delitem(FORMATS, "nl")
+    with pytest.raises(adj.ModelError, match="writer"):
+        problem.write_nl("model.nl")
+
+
 # -- kept for later ----------------------------------------------------------------------------------------
 
 
@@ -408,6 +478,14 @@ def test_problems_and_results_are_pickled() -> None:
     assert kept.fun == result.fun
     assert kept.solution["x"] == result.solution["x"]
     assert kept.multipliers == result.multipliers
+
+
+def test_what_a_problem_was_read_from_is_pickled() -> None:
+    problem = labelled()
+    problem.source, problem.relaxed = {"duals": [1.0]}, ("integers: left out",)
+    again = pickle.loads(pickle.dumps(problem))
+    assert (again.labels, again.source, again.relaxed) == (problem.labels, problem.source, problem.relaxed)
+    assert pickle.loads(pickle.dumps(adj.Problem(plane(), minimize=0))).is_feasibility
 
 
 def test_an_optimum_is_a_start_for_its_program() -> None:

@@ -1,7 +1,7 @@
-"""The model in a Python file: what it is called, and a clear word where it does not load.
+"""The model in a file: what it is called, and a clear word where it does not load.
 
-A program is looked for as ``model`` or ``model()``, else as the one program at the top of the file; a problem as
-``problem`` or ``problem()``, else as the one problem.
+An AMPL ``.nl`` file is a problem. In a Python file, a program is looked for as ``model`` or ``model()``, else as the
+one program at the top of the file; a problem as ``problem`` or ``problem()``, else as the one problem.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from types import ModuleType
 from typing import Any
 
 from ..errors import closest
+from ..nl.build import read_nl
 from ..problem import Problem
 from ..program import Program
 from ..trace import TracedFunction
@@ -139,11 +140,14 @@ def _needed(fun: Callable[..., Any]) -> list[str]:
     return [p.name for p in parameters if p.default is p.empty and p.kind not in free]
 
 
-def load(spec: str, name: str | None = None) -> ModelFile:
-    """Run a model file, ``FILE.py`` or ``FILE.py:NAME``, as a module that is not ``__main__``.
+def load(spec: str, name: str | None = None, objective: int | str = 0, relax: bool = False) -> ModelFile:
+    """Run a model file, ``FILE.py`` or ``FILE.py:NAME``, as a module that is not ``__main__``; or read ``FILE.nl``.
 
-    Its folder can be imported from meanwhile. No bytecode of it is written.
+    Its folder can be imported from meanwhile. No bytecode of it is written. The other arguments are those of
+    :func:`adjoint.read_nl`.
     """
+    if Path(spec).suffix == ".nl":
+        return _loaded_nl(Path(spec), name, objective, relax)
     head, colon, tail = spec.rpartition(":")
     if colon and head.endswith(".py") and not Path(spec).exists():
         if name and name != tail:
@@ -164,11 +168,21 @@ def load(spec: str, name: str | None = None) -> ModelFile:
     return ModelFile(path, module, name or None)
 
 
+def _loaded_nl(path: Path, name: str | None, objective: int | str, relax: bool) -> ModelFile:
+    """The problem in a ``.nl`` file."""
+    if name:
+        raise UsageError(f"{path}: --name chooses among the models of a Python file; a .nl file has one")
+    _read(path)
+    module = ModuleType(f"model_file_{path.stem}")
+    module.problem = read_nl(path, objective=objective, relax=relax)  # type: ignore[attr-defined]
+    return ModelFile(path, module, None)
+
+
 def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except FileNotFoundError:
-        here = [p.name for p in path.parent.glob("*.py")] if path.parent.is_dir() else []
+        here = [p.name for p in path.parent.glob(f"*{path.suffix}")] if path.parent.is_dir() else []
         raise UsageError(f"{path}: no such file" + _beside(path.name, here)) from None
     except IsADirectoryError:
         raise UsageError(f"{path} is a folder; expected a Python file with a model") from None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from ..problem import Problem
 
-__all__ = ["Entry", "active", "entries"]
+__all__ = ["Entry", "active", "by_element", "entries"]
 
 NEAR = 1e-6  # relative distance within which a bound counts as active ...
 LEFT = 1e-4  # ... and where its multiplier is larger than ...
@@ -67,6 +67,31 @@ def entries(problem: Problem, result: Any) -> tuple[list[Entry], list[Entry]]:
         for label, c in problem.constraints.items()
     ]
     return variables, constraints
+
+
+def by_element(problem: Problem, items: Sequence[Entry]) -> list[Entry]:
+    """Entries in which arrays whose elements have names of their own, or that a file declares one by one, are divided.
+
+    >>> import adjoint as adj
+    >>> m = adj.Program()
+    >>> f = m.define("f", (m.input("x", [0.0, 0.0]) ** 2).sum())
+    >>> problem = adj.Problem(m, minimize="f", labels={"x": ["a", "b"]})
+    >>> [e.name for e in by_element(problem, entries(problem, problem.solve())[0])]
+    ['a', 'b']
+    """
+    out = []
+    for e in items:
+        shape = np.shape(e.lower)
+        if not shape or (e.name not in problem.labels and problem.source is None):
+            out.append(e)
+            continue
+        columns = [
+            [None] * int(np.prod(shape)) if c is None else np.broadcast_to(c, shape).reshape(-1).tolist()
+            for c in (e.value, e.lower, e.upper, e.active if e.value is not None else "", e.multiplier)
+        ]
+        rows = zip(*columns, strict=True)
+        out += [Entry(problem.element(e.name, k), *row) for k, row in enumerate(rows)]
+    return out
 
 
 def _entry(name: str, value: Any, lower: Any, upper: Any, multiplier: Any) -> Entry:

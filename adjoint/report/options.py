@@ -10,7 +10,7 @@ ROWS = 60  # of a table, without --all
 
 EPILOG = """\
 A model file is a Python file that has model or model() (an adjoint.Program, or a function under @adjoint.program),
-problem or problem() (an adjoint.Problem), or any one program at its top.
+problem or problem() (an adjoint.Problem), or any one program at its top; or an AMPL .nl file.
 
 exit codes: 0 done; 1 the model failed: not solved, not optimal, structure or derivatives wrong; 2 wrong usage, or a
 model file that does not load"""
@@ -45,7 +45,8 @@ def parser(version: str) -> argparse.ArgumentParser:
             allow_abbrev=False,
         )
 
-    add("solve", "solve all equations, and show the blocks and the values")
+    p = add("solve", "solve all equations, and show the blocks and the values")
+    p.add_argument("--sol", metavar="FILE.sol", help="write the solution of a .nl file as AMPL's solvers do")
 
     p = add("gradient", "solve, and show the gradient of an output")
     p.add_argument(
@@ -73,6 +74,7 @@ def parser(version: str) -> argparse.ArgumentParser:
     )
     p.add_argument("--formulation", choices=["reduced", "full"], default="reduced", help="default: reduced")
     p.add_argument("--seed", type=int, help="of methods that draw random numbers")
+    p.add_argument("--sol", metavar="FILE.sol", help="write the optimum of a .nl file as AMPL's solvers do")
 
     p = add("check", "check the structure, before any number; exit code 1 where it is wrong")
     p.add_argument("--derivatives", metavar="NAME", help="solve, and check the gradient of this output too")
@@ -88,8 +90,10 @@ def parser(version: str) -> argparse.ArgumentParser:
 
 def _common() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(add_help=False)
-    p.add_argument("model", metavar="MODEL.py", help="the model file; MODEL.py:NAME chooses one of several")
+    p.add_argument("model", metavar="MODEL", help="the model file, .py or .nl; MODEL.py:NAME chooses one of several")
     p.add_argument("--name", help="which program or problem of the file")
+    p.add_argument("--objective", default="0", help="which objective of a .nl file, by number from 0 or by name")
+    p.add_argument("--relax", action="store_true", help="leave out what a .nl file asks beyond a continuous problem")
     p.add_argument(
         "--set",
         metavar="NAME=VALUE",

@@ -92,7 +92,8 @@ def made_problem(
         if n not in program:
             raise UsageError(f"{option} {n}: {closest(n, program.variables, 'variable')}")
     subject = {label: between(lower, program[n], upper) for label, (n, lower, upper) in limits.items()}
-    return Problem(program, over=moved or None, subject_to=subject, **{sense: name})
+    goal: dict[str, Any] = {sense: name}
+    return Problem(program, over=moved or None, subject_to=subject, **goal)
 
 
 def set_inputs(program: Program, values: Mapping[str, Any]) -> None:

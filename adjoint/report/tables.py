@@ -10,7 +10,7 @@ import numpy as np
 from ..problem import Problem
 from ..program import Program
 from ..solution import Solution
-from .optimum import Entry, entries
+from .optimum import Entry, by_element, entries
 from .text import array_text, number, plural, shape_text, shorten, small, table
 
 __all__ = ["block_table", "gradient_text", "result_text", "solution_text", "value_table"]
@@ -58,8 +58,10 @@ def block_table(sol: Solution, most: int | None = None) -> str:
     return table(["block", "kind", "size", "iterations", "residual", "method"], rows, "llrrrl", most)
 
 
-def solution_text(program: Program, sol: Solution, most: int | None = None) -> str:
-    """The tables of a solution: its blocks, then its inputs and unknowns.
+def solution_text(
+    program: Program, sol: Solution, most: int | None = None, elements: Mapping[str, float] | None = None
+) -> str:
+    """The tables of a solution: its blocks, then its inputs and unknowns; or elements of its unknowns by name.
 
     >>> import adjoint as adj
     >>> m = adj.Program("double")
@@ -77,6 +79,8 @@ def solution_text(program: Program, sol: Solution, most: int | None = None) -> s
     y        6
     """
     parts = [f"{program.name}: {sol.message}", block_table(sol, most)]
+    if elements is not None:
+        return "\n\n".join([*parts, value_table(elements, ("variable", "value"), most)])
     inputs = {v.name: sol[v.name] for v in program.inputs}
     unknowns = {v.name: sol[v.name] for v in program.unknowns}
     if inputs:
@@ -143,7 +147,7 @@ def result_text(problem: Problem, result: Any, method: str, most: int | None = N
     failed = result.get("failed_solves") or []
     if failed:
         lines.append(f"{plural(len(failed), 'solve')} failed on the way, the first {shorten(failed[0], 200)}")
-    variables, constraints = entries(problem, result)
+    variables, constraints = (by_element(problem, found) for found in entries(problem, result))
     parts = ["\n".join(lines), _entry_table("variable", variables, most)]
     if constraints:
         parts.append(_entry_table("constraint", constraints, most))

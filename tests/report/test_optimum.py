@@ -5,7 +5,7 @@ import pytest
 from scipy.optimize import OptimizeResult
 
 import adjoint as adj
-from adjoint.report.optimum import active, entries
+from adjoint.report.optimum import active, by_element, entries
 from tests.report.models import sellar
 
 
@@ -55,3 +55,19 @@ def test_values_of_the_last_point_where_it_does_not_solve() -> None:
     variables, constraints = entries(problem, OptimizeResult(solution=None, x=np.array([1.0, 2.0, 4.0])))
     assert variables[0].value.tolist() == [1.0, 2.0] and variables[1].value == 4.0
     assert variables[0].multiplier is None and constraints == []
+
+
+def test_arrays_whose_elements_have_names_are_divided() -> None:
+    m = adj.Program()
+    v, w = m.input("v", np.zeros(2)), m.input("w", np.zeros(2))
+    m.define("f", np.sum((v - 1) ** 2) + np.sum(w**2))
+    subject_to = {"cap": v <= np.array([0.5, 3.0])}
+    problem = adj.Problem(m, minimize="f", subject_to=subject_to, labels={"v": ["a", "b"], "cap": ["first", "second"]})
+    variables, constraints = (by_element(problem, part) for part in entries(problem, problem.solve()))
+    assert [e.name for e in variables] == ["a", "b", "w"]
+    assert [round(e.value, 6) for e in variables[:2]] == [0.5, 1.0]
+    assert [(e.name, e.upper, e.active) for e in constraints] == [("first", 0.5, "upper"), ("second", 3.0, "")]
+    problem.source = "a file"
+    assert [e.name for e in by_element(problem, entries(problem, problem.solve())[0])] == ["a", "b", "w[0]", "w[1]"]
+    lost = OptimizeResult(x=np.zeros(4), solution=None, multipliers={})
+    assert [e.multiplier for e in by_element(problem, entries(problem, lost)[1])] == [None, None]
