@@ -12,6 +12,8 @@ from ..errors import AdjointError, ModelError, NameLookupError, closest
 from ..expr import Variable
 from ..function import Function
 from ..solution import Solution
+from .result import result_class
+from .task import Task
 
 __all__ = ["Reduced", "finish"]
 
@@ -27,13 +29,16 @@ class Reduced:
     from it, and constraints keep their last good values: line searches and trust regions step back.
     """
 
-    def __init__(self, problem: Any) -> None:
-        self.problem = problem
+    def __init__(self, problem: Any, values: Mapping[str, Any] | None = None) -> None:
+        self.problem, self.values = problem, dict(values or {})
         m, names = problem.program, [v.name for v in problem.variables]
         self.sign = -1.0 if problem.maximize else 1.0
-        self.objective = Function(m, problem.objective.name, names)
+        self.objective = Function(m, problem.objective.name, names, values=values or None)
         self.names = list(problem.constraints)
-        self.constraint = {label: Function(m, [v.name], names, sparse=True) for label, v in problem.constrained.items()}
+        self.constraint = {
+            label: Function(m, [v.name], names, sparse=True, values=values or None)
+            for label, v in problem.constrained.items()
+        }
         self.lower, self.upper = (
             np.concatenate([np.reshape(pair[side], -1) for pair in problem.bounds.values()]) for side in (0, 1)
         )
@@ -138,9 +143,11 @@ class Reduced:
         return np.reshape(c.lower, -1), np.reshape(c.upper, -1)
 
 
-def finish(reduced: Reduced, result: scipy.optimize.OptimizeResult) -> scipy.optimize.OptimizeResult:
+def finish(reduced: Reduced, result: scipy.optimize.OptimizeResult) -> Any:
     """Verify the last point and add what the library knows about it."""
     problem = reduced.problem
+    result = result_class()(result)
+    result._task = Task(problem, "", values=reduced.values)
     x = np.asarray(result.x, dtype=float)
     try:
         result.fun = reduced.objective(x)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -10,6 +9,7 @@ import scipy
 
 from ..errors import ModelError
 from .base import Reduced, finish
+from .task import Task
 
 __all__ = ["SCIPY_METHODS", "solve_with_scipy"]
 
@@ -39,17 +39,11 @@ SCIPY_METHODS = (
 )
 
 
-def solve_with_scipy(
-    problem: Any,
-    method: str,
-    start: Any,
-    options: Mapping[str, Any] | None,
-    callback: Callable[..., Any] | None,
-    tol: float | None,
-) -> scipy.optimize.OptimizeResult:
+def solve_with_scipy(task: Task) -> scipy.optimize.OptimizeResult:
     """Run one of SciPy's methods."""
+    problem, method = task.problem, task.method
     key = method.lower()
-    reduced = Reduced(problem)
+    reduced = Reduced(problem, task.values)
     bounded = bool(np.isfinite(reduced.lower).any() or np.isfinite(reduced.upper).any())
     if problem.constraints and key not in CONSTRAINTS:
         raise ModelError(f"method {method!r} takes no constraints; SLSQP, trust-constr, COBYLA and COBYQA do")
@@ -58,8 +52,9 @@ def solve_with_scipy(
             f"method {method!r} takes no bounds; L-BFGS-B, TNC, SLSQP, trust-constr, Nelder-Mead, Powell, COBYLA and "
             "COBYQA do"
         )
-    x0 = reduced.start(start)
-    keywords: dict[str, Any] = {"method": method, "options": dict(options or {}), "tol": tol, "callback": callback}
+    x0 = reduced.start(task.start)
+    keywords: dict[str, Any] = {"method": method, "options": dict(task.options), "tol": task.tol}
+    keywords["callback"] = task.callback
     if key not in NO_GRADIENT:
         keywords["jac"] = reduced.gradient
     if key in HESSIAN:
@@ -70,22 +65,38 @@ def solve_with_scipy(
     if bounded:
         keywords["bounds"] = scipy.optimize.Bounds(reduced.lower, reduced.upper)
     if problem.constraints:
-        keywords["constraints"] = [
-            _constraint(reduced, label, key) for label in reduced.names if problem.constraints[label].expr.size
-        ]
+        keywords["constraints"] = [c for label in reduced.names for c in _constraints(reduced, label, key)]
     reduced.value(x0)  # a start that does not solve is the user's to know
     return finish(reduced, scipy.optimize.minimize(reduced.value, x0, **keywords))
 
 
-def _constraint(reduced: Reduced, label: str, key: str) -> Any:
+def _constraints(reduced: Reduced, label: str, key: str) -> list[Any]:
+    """A constraint as SciPy takes it: its equalities apart from its inequalities, without rows that have no sides."""
     low, high = reduced.constraint_bounds(label)
-    sparse = key == "trust-constr"
+    equal, free = low == high, np.isneginf(low) & np.isposinf(high)
+    groups = [rows for rows in (np.flatnonzero(equal), np.flatnonzero(~equal & ~free)) if rows.size]
+    return [_constraint(reduced, label, key, None if rows.size == low.size else rows) for rows in groups]
+
+
+def _constraint(reduced: Reduced, label: str, key: str, rows: np.ndarray | None) -> Any:
+    """Some rows of a constraint; None: all."""
+    low, high = reduced.constraint_bounds(label)
+    size, sparse = low.size, key == "trust-constr"
+    part: Any = slice(None) if rows is None else rows
+
+    def value(x: np.ndarray) -> np.ndarray:
+        return reduced.constraint_value(label, x)[part]
 
     def jacobian(x: np.ndarray) -> Any:
-        matrix = reduced.constraint_jacobian(label, x)
+        matrix = reduced.constraint_jacobian(label, x)[part]
         return matrix if sparse and x.size > MANY else matrix.toarray()
+
+    def hessian(x: np.ndarray, v: np.ndarray) -> Any:
+        weights = np.zeros(size)
+        weights[part] = v
+        return reduced.constraint[label].hess(x, weights)
 
     keywords: dict[str, Any] = {} if key in NO_GRADIENT else {"jac": jacobian}
     if key == "trust-constr":
-        keywords["hess"] = lambda x, v: reduced.constraint[label].hess(x, v)
-    return scipy.optimize.NonlinearConstraint(lambda x: reduced.constraint_value(label, x), low, high, **keywords)
+        keywords["hess"] = hessian
+    return scipy.optimize.NonlinearConstraint(value, low[part], high[part], **keywords)

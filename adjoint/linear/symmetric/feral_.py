@@ -1,0 +1,71 @@
+"""Sparse symmetric factors with exact inertia: multifrontal LDLᵀ by the package ``feral-solver``."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import numpy as np
+
+from ..base import SingularMatrix
+from .interface import Inertia, SymmetricFactorization, SymmetricPattern, SymmetricSolver
+
+__all__ = ["FeralSolver", "is_available"]
+
+
+@functools.cache
+def _package() -> Any:
+    """The package, or None."""
+    try:
+        import feral
+    except ImportError:
+        return None
+    return feral if hasattr(feral, "CscMatrix") else None
+
+
+def is_available() -> bool:
+    """Whether the package is installed."""
+    return _package() is not None
+
+
+class FeralSolver(SymmetricSolver):
+    """Bunch-Kaufman pivoting within supernodes: the inertia is that of the matrix.
+
+    >>> from scipy.sparse import csc_array
+    >>> pattern = SymmetricPattern(csc_array([[1e-30, 0.0], [1.0, 1e-30]]), 1)
+    >>> factors = FeralSolver(pattern).factor(np.array([0.0, 2.0, 0.0])) if is_available() else None
+    >>> factors is None or factors.solve(np.array([2.0, 4.0])).tolist() == [2.0, 1.0]
+    True
+    """
+
+    name = "feral"
+
+    def __init__(self, pattern: SymmetricPattern) -> None:
+        self.pattern = pattern
+        self._solver = _package().Solver(parallel=False)
+        rows, columns = pattern.indices.astype(np.int64), pattern.columns.astype(np.int64)
+        self._matrix = _package().CscMatrix.from_triplet(pattern.n, rows, columns, np.ones(pattern.nnz))
+        self._first = True
+
+    def factor(self, data: np.ndarray) -> SymmetricFactorization:
+        self._matrix.set_values(self.pattern.checked(data))
+        try:
+            (self._solver.factor if self._first else self._solver.refactor)(self._matrix)
+        except _package().FeralError as error:
+            raise SingularMatrix(f"feral: {error}") from None
+        self._first = False
+        found = self._solver.inertia
+        if found is None:
+            raise SingularMatrix("feral: no factors")
+        return _Factors(self._solver, Inertia(int(found.n_pos), int(found.n_neg), int(found.n_zero)))
+
+
+class _Factors(SymmetricFactorization):
+    def __init__(self, solver: Any, inertia: Inertia) -> None:
+        self._solver, self.inertia = solver, inertia
+
+    def solve(self, b: np.ndarray) -> np.ndarray:
+        try:
+            return np.asarray(self._solver.solve(np.ascontiguousarray(b, dtype=float)))
+        except _package().FeralError as error:
+            raise SingularMatrix(f"feral: {error}") from None

@@ -1,0 +1,264 @@
+"""The bound-constrained augmented Lagrangian method.
+
+The augmented Lagrangian of the rows is minimized within the bounds, to a tolerance that falls; then either the multipliers
+are updated or the penalty parameter grows [1]_, [2]_. Where the violation has a minimum that is not zero, the method ends
+at it ([3]_, section 6.2).
+
+References
+----------
+.. [1] A. R. Conn, N. I. M. Gould and P. L. Toint, "A globally convergent augmented Lagrangian algorithm for optimization
+       with general constraints and simple bounds", SIAM J. Numer. Anal. 28, 1991, pp. 545-572.
+.. [2] R. Andreani, E. G. Birgin, J. M. Martínez and M. L. Schuverdt, "On augmented Lagrangian methods with general
+       lower-level constraints", SIAM J. Optim. 18, 2008, pp. 1286-1309 (algorithm 3.1).
+.. [3] E. G. Birgin and J. M. Martínez, "Practical Augmented Lagrangian Methods for Constrained Optimization", 2014.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from ...errors import EvaluationError
+from ..nlp import NonlinearProgram
+from ..outcome import NLPOutcome
+from ..scaled import (
+    Errors,
+    Intermediate,
+    Log,
+    Point,
+    ScaledProgram,
+    before_start,
+    errors,
+    evaluated,
+    outcome,
+    without_point,
+)
+from .function import AugmentedFunction, Sample
+from .inner import Inner, diverged, lbfgsb, projected_newton, projected_size
+from .newton import ConjugateGradients, Directions, FactoredNewton
+from .options import AugmentedLagrangianOptions
+from .polish import polished
+
+__all__ = ["solve"]
+
+FIRST_TOL, TOL_FALL = 1e-2, 0.1  # of the inner method
+AGAIN, PERTURBATION = 1e3, 1e-2  # penalty parameter, and distance from the start, of the second attempt
+PENALTIES = 1.0, 1e4  # range of the first penalty parameter
+STATIONARY = 1e-5  # gradient of the violation, relative to it, at which its minimum is reached
+CERTAIN = 1e5  # penalty parameter from which that is looked at
+POLISHED = 1e-1  # error from which on Newton's method on the conditions is tried
+RETREATS = 12  # starts anew with a larger penalty where the inner method diverges
+STALLS = 4  # updates in a row without progress that end the method
+
+
+def solve(
+    nlp: NonlinearProgram,
+    options: AugmentedLagrangianOptions | Mapping[str, Any] | None = None,
+    *,
+    start: Any = None,
+    callback: Callable[[Intermediate], Any] | None = None,
+) -> NLPOutcome:
+    """Minimize a nonlinear program by the augmented Lagrangian method.
+
+    Parameters
+    ----------
+    nlp : NonlinearProgram
+    options : AugmentedLagrangianOptions or mapping
+        Options by name.
+    start : (x, y, ...), optional
+        A point, with multipliers of the rows, to start from instead of ``nlp.x0``.
+    callback : callable, optional
+        Called with each :class:`Intermediate`; True, or StopIteration raised, stops.
+
+    Returns
+    -------
+    NLPOutcome
+    """
+    given = AugmentedLagrangianOptions.of(options)
+    crossed = before_start(nlp)
+    if crossed is not None:
+        return crossed
+    try:
+        program = ScaledProgram(nlp, given.nlp_scaling_max_gradient, None if start is None else start[0])
+        p = evaluated(program, program.x0)
+    except EvaluationError as error:
+        return without_point(nlp, "evaluation_error", f"at the start, {error}")
+    result = Run(program, p, given, None if start is None else start[1], callback).solve()
+    if given.print_level >= 3:
+        print(f"augmented-lagrangian: {result.message} ({result.iterations} iterations)")
+    return result
+
+
+class Run:
+    """One solve."""
+
+    def __init__(
+        self,
+        program: ScaledProgram,
+        p: Point,
+        options: AugmentedLagrangianOptions,
+        y: np.ndarray | None,
+        callback: Callable[[Intermediate], Any] | None,
+    ) -> None:
+        self.program, self.options, self.p = program, options, p
+        self.log = Log(program, options.max_iter, options.max_wall_time, options.print_level, callback)
+        self.y = np.zeros(program.m)
+        if y is not None:
+            self.y = np.asarray(y, dtype=float)[program.kept] * program.f_scale / program.c_scale
+        self.penalty = options.initial_penalty or first_penalty(program, p)
+        self.tol = FIRST_TOL
+        exact = program.hessian_pattern is not None
+        inner = options.inner if options.inner != "auto" else ("newton" if exact else "l-bfgs-b")
+        if inner == "newton" and not exact:
+            inner = "newton-cg"
+        self.directions: Directions | None = None
+        if inner == "newton":
+            self.directions = FactoredNewton(program, options.linear_solver)
+        elif inner == "newton-cg":
+            self.directions = ConjugateGradients(program)
+        self.polish_at = POLISHED
+        self.error_text = ""
+        self.attempts = 0
+
+    def solve(self) -> NLPOutcome:
+        """Run to the end."""
+        self.e = errors(self.program, self.p, self.y)
+        self.measure = self.last_measure = np.inf
+        self.retreats = self.stalls = 0
+        self.note(0.0, 0, "")
+        status = self.judge()
+        while not status:
+            try:
+                status = self.update()
+            except EvaluationError as error:
+                status, self.error_text = "evaluation_error", str(error)
+            status = status or self.judge()
+            if status in ("infeasible", "failed") and self.again():
+                status = ""
+        if status not in ("optimal", "infeasible", "unbounded") and self.within(self.options.tol):
+            status = "optimal"
+        if status in ("failed", "evaluation_error") and self.within(self.options.acceptable_tol):
+            status = "acceptable"
+        if status == "failed" and self.stationary():
+            status = "infeasible"
+        detail = self.error_text if status == "evaluation_error" else ""
+        tol = self.options.constr_viol_tol
+        return outcome(self.program, self.p, self.y, status, self.log.iterations, detail, tol)
+
+    def note(self, step: float, inner: int, flag: str) -> None:
+        """Log the point; flags: d diverged, s stalled, p polished, a started anew."""
+        self.log.record(self.p, self.y, self.e, self.penalty, step, 0.0, inner, flag)
+
+    def within(self, tol: float) -> bool:
+        """Whether the errors are within a tolerance."""
+        violation = self.program.violation(self.p.c) / self.program.c_scale
+        return self.e.total <= tol and float(violation.max(initial=0.0)) <= self.options.constr_viol_tol
+
+    def judge(self) -> str:
+        """The status that ends the method at its point, or ""."""
+        if self.within(self.options.tol):
+            return "optimal"
+        return self.log.limits()
+
+    # -- one update ----------------------------------------------------------------------------------------
+
+    def update(self) -> str:
+        """Minimize, then update multipliers or the penalty parameter; the status that ends it, or ""."""
+        program, o = self.program, self.options
+        function = AugmentedFunction(program, self.y, self.penalty)
+        s, inner, flag = self.minimized(function)
+        if flag == "diverged":
+            return self.retreat(s, inner)
+        step = float(np.abs(s.point.x - self.p.x).max(initial=0.0))
+        # Birgin & Martínez, eq. 4.8: infeasibility and complementarity at once
+        measure = float(np.abs(s.y - self.y).max(initial=0.0)) / self.penalty
+        before = self.e.total
+        self.p, y = s.point, np.clip(s.y, -o.multiplier_bound, o.multiplier_bound)
+        self.e = errors(program, self.p, y)
+        stuck = flag == "stalled" and step <= 1e-14 and self.e.total >= before
+        if self.polish(y):
+            self.note(step, inner, "p")
+            return ""
+        if measure > o.sufficient_decrease * self.last_measure and measure > 0.1 * o.tol:
+            if self.penalty >= CERTAIN and self.stationary():
+                self.y = y
+                self.note(step, inner, flag[:1])
+                return "infeasible"
+            self.penalty *= o.penalty_growth
+        self.y, self.last_measure = y, measure
+        self.tol = max(0.1 * o.tol, TOL_FALL * self.tol)
+        self.note(step, inner, flag[:1])
+        self.stalls = self.stalls + 1 if stuck else 0
+        return "failed" if self.stalls >= STALLS or self.penalty > o.max_penalty else ""
+
+    def minimized(self, function: AugmentedFunction) -> Inner:
+        """The inner problem solved."""
+        s, o = function.sample(self.p), self.options
+        tol = self.tol * max(1.0, self.e.scale if self.e.scale < 1e6 else 1.0)
+        if self.directions is None:
+            return lbfgsb(function, s, tol, o.max_inner_iter, lambda: self.log.late)
+        return projected_newton(function, s, self.directions, tol, o.max_inner_iter, lambda: self.log.late)
+
+    def retreat(self, s: Sample, inner: int) -> str:
+        """Start anew with a larger penalty, where the inner method diverges through points that are not feasible."""
+        violation = self.program.violation(s.point.c)
+        if not violation.size or float(violation.max()) <= 1e-6 * float(np.abs(s.point.x).max()):
+            self.p, self.y = s.point, s.y
+            self.e = errors(self.program, self.p, self.y)
+            return "unbounded"
+        self.retreats += 1
+        self.penalty *= 100.0
+        self.note(0.0, inner, "d")
+        return "failed" if self.retreats > RETREATS else ""
+
+    def polish(self, y: np.ndarray) -> bool:
+        """Newton's method on the conditions; True where it ended at an optimum."""
+        if self.options.polish == "no" or not isinstance(self.directions, FactoredNewton):
+            return False
+        if self.e.total > self.polish_at:
+            return False
+        found = polished(self.program, self.directions, self.p, y, self.options.tol)
+        if found is None or found[2].total > self.options.tol or diverged(self.program, found[0]):
+            self.polish_at = 0.3 * self.e.total
+            return False
+        self.p, self.y, self.e = found
+        return True
+
+    def again(self) -> bool:
+        """Start anew, from a feasible point near the start and with a larger penalty parameter; the first time only."""
+        program = self.program
+        if not program.m or self.attempts or (self.directions is None):
+            return False
+        self.attempts = 1
+        width = PERTURBATION * np.maximum(1.0, np.abs(program.x0))
+        move = width * np.random.default_rng(0).uniform(-1.0, 1.0, program.n)
+        x = np.clip(program.x0 + move, program.lower, program.upper)
+        try:
+            function = AugmentedFunction(program, np.zeros(program.m), 1.0, weight=0.0)
+            s = function.sample(evaluated(program, x))
+            s = projected_newton(function, s, self.directions, 1e-6, self.options.max_inner_iter, lambda: self.log.late)[0]
+        except EvaluationError:
+            return False
+        self.p, self.y = s.point, np.zeros(program.m)
+        self.e = errors(program, self.p, self.y)
+        self.penalty, self.tol = max(AGAIN, first_penalty(program, self.p)), FIRST_TOL
+        self.last_measure, self.retreats, self.stalls, self.polish_at = np.inf, 0, 0, POLISHED
+        self.note(float(np.abs(move).max()), 0, "a")
+        return True
+
+    def stationary(self) -> bool:
+        """Whether the violation cannot be reduced, to first order."""
+        program, p = self.program, self.p
+        v = p.c - np.clip(p.c, program.row_lower, program.row_upper)
+        size = float(np.abs(v).max(initial=0.0))
+        if size <= self.options.constr_viol_tol:
+            return False
+        return projected_size(program, p.x, program.transpose_dot(p.J, v)) <= STATIONARY * size
+
+
+def first_penalty(program: ScaledProgram, p: Point) -> float:
+    """The penalty parameter that balances objective and violation at the start ([3]_, section 12.4)."""
+    violation = program.violation(p.c)
+    return float(np.clip(10.0 * max(1.0, abs(p.f)) / max(1.0, 0.5 * float(violation @ violation)), *PENALTIES))

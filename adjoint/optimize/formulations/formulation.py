@@ -1,0 +1,306 @@
+"""A problem as a nonlinear program in the variables that the optimizer moves.
+
+The equations that are kept become constraints ``z − f(z) = 0`` or ``g(z) = 0``, their unknowns variables. Objective,
+residuals and constraints are the outputs of one function of the vector: one call gives all values, one all first
+derivatives, one the Hessian of the Lagrangian. Where no cycle is left to solve these are compiled kernels with sparse
+derivatives; else the cycles are solved at each point, and derivatives are totals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from copy import copy
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+
+from ...blocks import Run, pack, unpack
+from ...errors import AdjointError, EvaluationError, ModelError
+from ...expr import Variable
+from ...function import Function
+from ...solve import input_values
+from ...walk import topological
+from .choose import Kept, chosen
+
+__all__ = ["Formulation"]
+
+Pattern = tuple[np.ndarray, np.ndarray]
+
+
+class Formulation:
+    """The nonlinear program (:class:`~adjoint.optimize.nlp.NonlinearProgram`) of a problem.
+
+    A maximization is the minimization of ``−f``.
+
+    Attributes
+    ----------
+    problem : Problem
+    sign : float
+        1, or −1 for a maximization.
+    variables : list of Variable
+        What the vector holds, in order: the variables of the problem, then the unknowns of equations that are kept.
+    rows : list of (name, size)
+        The constraint rows, in order: equations that are kept, then constraints.
+    cache : dict
+        For methods: what depends on the structure only, such as the order of a factorization.
+
+    >>> import adjoint as adj
+    >>> m = adj.Program()
+    >>> x = m.input("x", 2.0)
+    >>> y = m.define("y", x**2)
+    >>> f = m.define("f", (y - 1.0) ** 2 + x)
+    >>> nlp = Formulation(adj.Problem(m, minimize="f", over={"x": (0, 9)}), "full")
+    >>> nlp.names(), nlp.constraint_names(), nlp.constraints(np.array([2.0, 3.0])).tolist()
+    (['x', 'y'], ['y'], [-1.0])
+    """
+
+    def __init__(self, problem: Any, formulation: str | Mapping[str, str] = "reduced") -> None:
+        self.problem, self.formulation = problem, formulation
+        self.sign = -1.0 if problem.maximize else 1.0
+        self.kept: Kept = chosen(problem, formulation)
+        self.cache: dict[str, Any] = {}
+        self.variables: list[Variable] = [*problem.variables, *self.kept.unknowns]
+        self._program, outputs = self._combined()
+        self.rows = [(e.name, e.size) for e in self.kept.equations]
+        self.rows += [(label, v.size) for label, v in problem.constrained.items()]
+        self.n = sum(v.size for v in self.variables)
+        self.m = sum(size for _, size in self.rows)
+        self._outputs = outputs
+        self._bounds()
+        self._place({}, None)
+
+    def _place(self, values: Mapping[str, Any], start: Any) -> None:
+        """Where it is: values of inputs that are not moved, and the start."""
+        self.values = dict(values)
+        names = [v.name for v in self.variables]
+        self._function = Function(self._program, self._outputs, names, sparse=True, values=self.values or None)
+        self.x0 = self._start(start)
+        self._at: dict[str, tuple[np.ndarray, Any]] = {}  # the last point of values and of first derivatives
+
+    def at(self, values: Mapping[str, Any] | None = None, start: Any = None) -> Formulation:
+        """The same nonlinear program at other values of inputs that are not moved, from another start. What is compiled
+        and analyzed is shared.
+
+        >>> import adjoint as adj
+        >>> m = adj.Program()
+        >>> f = m.define("f", (m.input("x", 2.0) - m.input("p", 0.0)) ** 2)
+        >>> nlp = Formulation(adj.Problem(m, minimize="f", over=["x"]))
+        >>> nlp.objective(nlp.x0), nlp.at({"p": 5.0}).objective(nlp.x0)
+        (4.0, 9.0)
+        """
+        other = copy(self)
+        moved = {v.name for v in self.problem.variables}
+        for name in values or {}:
+            if name in moved:
+                raise ModelError(f"{name!r} is moved by the optimizer: its start value goes to start={{...}}")
+        other._place(values or {}, start)
+        return other
+
+    # -- the program of the outputs
+    def _combined(self) -> tuple[Any, list[str]]:
+        """The program of the outputs: objective, residuals of kept equations, constraints."""
+        problem, kept = self.problem, self.kept
+        program = problem.program
+        if kept.equations:
+            program = program.extended()
+            for e in kept.equations:
+                del program.equations[e.name]
+        outputs = [problem.objective.name]
+        for e in kept.equations:
+            name = f"residual of {e.name}"
+            while name in program.variables or name in program.equations:
+                name += "'"
+            program.define(name, e.residual)
+            outputs.append(name)
+        outputs += [v.name for v in problem.constrained.values()]
+        return program, outputs
+
+    def _bounds(self) -> None:
+        lower: list[np.ndarray] = []
+        upper: list[np.ndarray] = []
+        for v in self.variables:
+            own = self.problem.bounds.get(v) or self.problem.program.bounds.get(v, (None, None))
+            for side, value, default in ((lower, own[0], -np.inf), (upper, own[1], np.inf)):
+                side.append(np.broadcast_to(default if value is None else value, v.shape).reshape(-1))
+        self.lower, self.upper = np.concatenate(lower), np.concatenate(upper)
+        equalities = sum(e.size for e in self.kept.equations)
+        constraints = self.problem.constraints.values()
+        sides = [
+            [np.broadcast_to(side, c.shape).reshape(-1) for side in pair]
+            for c, pair in ((c, (c.lower, c.upper)) for c in constraints)
+        ]
+        zero = np.zeros(equalities)
+        self.constraint_lower = np.concatenate([zero, *(low for low, _ in sides)])
+        self.constraint_upper = np.concatenate([zero, *(high for _, high in sides)])
+
+    def _start(self, start: Any) -> np.ndarray:
+        """Start values: those given, defaults and guesses, and what the definitions give at them."""
+        problem = self.problem
+        own = {v.name for v in self.variables}
+        given = {k: start[k] for k in own if k in start} if start is not None else {}
+        model = problem.program
+        missing = [v.name for v in problem.variables if v.name not in given and _default(model, v) is None]
+        if missing:
+            raise ModelError(f"no start value for {', '.join(map(repr, missing))}: give start={{...}} or a default")
+        free = tuple(v for v in problem.variables if v not in model.inputs)
+        moved = {v.name for v in problem.variables}
+        plan = model.plan(free)
+        values = input_values(plan, {**self.values, **{k: x for k, x in given.items() if k in moved}})
+        at = 0
+        for v in problem.variables:
+            low, high = self.lower[at : at + v.size].reshape(v.shape), self.upper[at : at + v.size].reshape(v.shape)
+            values[v] = np.clip(values[v], low, high)
+            at += v.size
+        if self.kept.unknowns:
+            _first_values(plan, values, given)
+        x0 = pack(self.variables, values)
+        return np.clip(np.where(np.isfinite(x0), x0, 0.0), self.lower, self.upper)
+
+    # -- values
+    def _once(self, what: str, function: Any, x: np.ndarray) -> Any:
+        """What a function gives at a point, remembered: optimizers ask for parts of it one by one."""
+        known = self._at.get(what)
+        if known is not None and np.array_equal(known[0], x):
+            return known[1]
+        try:
+            found = function(x)
+        except AdjointError as error:
+            raise EvaluationError(str(error)) from error
+        self._at[what] = np.array(x), found
+        return found
+
+    def _all(self, x: np.ndarray) -> np.ndarray:
+        """Objective and constraint rows."""
+        return self._once("values", self._function, x)  # type: ignore[no-any-return]
+
+    def objective(self, x: np.ndarray) -> float:
+        """The objective of the minimization."""
+        return self.sign * float(self._all(x)[0])
+
+    def constraints(self, x: np.ndarray) -> np.ndarray:
+        """Residuals of the equations that are kept, then the constraints."""
+        return self._all(x)[1:]
+
+    def gradient(self, x: np.ndarray) -> np.ndarray:
+        """Its gradient."""
+        data, columns = self._jacobian_data(x), self._structure.indices
+        out = np.zeros(self.n)
+        end = self._structure.indptr[1]
+        out[columns[:end]] = data[:end]
+        return out if self.sign > 0 else -out
+
+    def jacobian(self, x: np.ndarray) -> np.ndarray:
+        """Entries of the Jacobian of the constraint rows."""
+        return self._jacobian_data(x)[self._structure.indptr[1] :]
+
+    def _jacobian_data(self, x: np.ndarray) -> np.ndarray:
+        return _data_in(self._structure, self._once("first derivatives", self._function.jac, x))
+
+    def hessian(self, x: np.ndarray, sigma: float, y: np.ndarray) -> np.ndarray:
+        """Entries of the Hessian of ``sigma f + yᵀc``, lower triangle."""
+        weights = np.empty(1 + self.m)
+        weights[0], weights[1:] = self.sign * sigma, y
+        try:
+            matrix = self._function.hess(x, weights)
+        except AdjointError as error:
+            raise EvaluationError(str(error)) from error
+        return _data_in(self._second, matrix)[self._lower]
+
+    # -- structure
+    @cached_property
+    def _structure(self) -> Any:
+        """The structure of the Jacobian of all outputs."""
+        return self._template("jacobian", (1 + self.m, self.n))
+
+    @cached_property
+    def _second(self) -> Any:
+        return self._template("hessian", (self.n, self.n))
+
+    def _template(self, which: str, shape: tuple[int, int]) -> Any:
+        """The matrix of a kernel, or a full one where it has none."""
+        if which not in self.cache:
+            fast = self._function._fast()
+            record = getattr(fast._functions, which) if fast else None
+            self.cache[which] = None if record is None else record[1]._template
+        if self.cache[which] is not None:
+            return self.cache[which]
+        full = sp.csr_array(np.ones(shape))
+        if full.nnz != shape[0] * shape[1]:
+            raise AssertionError("the full pattern has every entry")
+        return full
+
+    @cached_property
+    def jacobian_pattern(self) -> Pattern:
+        """Rows and columns of the entries."""
+        S = self._structure
+        rows = np.repeat(np.arange(self.m, dtype=np.int32), np.diff(S.indptr[1:]))
+        return rows, S.indices[S.indptr[1] :].astype(np.int32)
+
+    @cached_property
+    def _lower(self) -> np.ndarray:
+        rows = np.repeat(np.arange(self.n), np.diff(self._second.indptr))
+        return np.flatnonzero(rows >= self._second.indices)
+
+    @cached_property
+    def hessian_pattern(self) -> Pattern | None:
+        """Rows and columns of the lower triangle; None where an equation has no second derivatives."""
+        if not _twice_differentiable(self._function):
+            return None
+        S = self._second
+        rows = np.repeat(np.arange(self.n, dtype=np.int32), np.diff(S.indptr))
+        return rows[self._lower], S.indices[self._lower].astype(np.int32)
+
+    # -- names
+    def names(self) -> list[str]:
+        """Names of the elements of the vector."""
+        return [self.problem.element(v.name, k) for v in self.variables for k in range(v.size)]
+
+    def constraint_names(self) -> list[str]:
+        """Names of the constraint rows: the equation's or the constraint's."""
+        out = [_element(e.name, e.shape, k) for e in self.kept.equations for k in range(e.size)]
+        return out + [self.problem.element(c, k) for c, v in self.problem.constrained.items() for k in range(v.size)]
+
+    def parts(self, x: np.ndarray) -> dict[str, Any]:
+        """Values of the variables in the vector, by name."""
+        found = unpack(self.variables, np.array(x, dtype=float), {})
+        return {v.name: float(p) if not v.shape else p for v, p in found.items()}
+
+
+def _default(model: Any, v: Variable) -> Any:
+    return model.inputs.get(v, model.guesses.get(v))
+
+
+def _first_values(plan: Any, values: dict[Variable, Any], given: Mapping[str, Any]) -> None:
+    """Values of all unknowns before any is solved for: those given, definitions, and guesses in cycles."""
+    with np.errstate(all="ignore"):
+        for block in plan.blocks:
+            if isinstance(block, Run):
+                block.evaluate(values)
+            else:
+                unpack(block.variables, block.guess(values), values)
+            for v in block.variables:
+                if v.name in given:
+                    values[v] = np.broadcast_to(np.asarray(given[v.name], dtype=float), v.shape)[()]
+
+
+def _data_in(template: Any, matrix: Any) -> np.ndarray:
+    """The entries of a matrix at the places of a template."""
+    if matrix.indices is template.indices:
+        return matrix.data  # type: ignore[no-any-return]
+    if matrix.shape[0] * matrix.shape[1] == template.nnz:
+        return np.asarray(matrix.todense()).reshape(-1)
+    rows = np.repeat(np.arange(template.shape[0]), np.diff(template.indptr))
+    return np.asarray(sp.csr_array(matrix)[rows, template.indices]).reshape(-1)
+
+
+def _element(name: str, shape: Sequence[int], k: int) -> str:
+    return f"{name}[{', '.join(str(int(i)) for i in np.unravel_index(k, tuple(shape)))}]" if shape else name
+
+
+def _twice_differentiable(function: Function) -> bool:
+    """Whether no black box is among the equations: their second derivatives are refused."""
+    plan = function._shared.plan
+    nodes = topological([e.expr for e in plan.analysis.incidence])
+    return not any(node.op is not None and node.op.name == "external" for node in nodes)

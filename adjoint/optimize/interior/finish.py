@@ -1,0 +1,132 @@
+"""From the last point to the result: unscaled, complete, in words, and its residuals computed anew."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ...errors import EvaluationError
+from ..nlp import NonlinearProgram
+from .form import Point
+from .result import MESSAGES, InteriorResult, worst
+from .standard import StandardForm
+
+__all__ = ["constraint_violation", "crossed_bounds", "residuals", "unscaled", "words"]
+
+Multipliers = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+
+def unscaled(form: StandardForm, p: Point) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """``x, y, z_lower, z_upper`` of the program at a point of its form; multipliers of fixed variables are zero."""
+    nlp, b = form.nlp, form.bounds
+    x = np.clip(form.full(p.w), nlp.lower, nlp.upper)
+    y = np.zeros(nlp.m)
+    y[form.kept] = p.y * form.c_scale / form.f_scale
+    z_lower, z_upper = np.zeros(nlp.n), np.zeros(nlp.n)
+    of_x = b.index < form.n
+    for sign, z in ((1.0, z_lower), (-1.0, z_upper)):
+        mine = of_x & (b.sign == sign)
+        z[form.free[b.index[mine]]] = p.z[mine] / form.f_scale
+    return x, y, z_lower, z_upper
+
+
+def constraint_violation(nlp: NonlinearProgram, c: np.ndarray) -> np.ndarray:
+    """How far each row is outside its sides."""
+    return np.maximum(np.maximum(nlp.constraint_lower - c, c - nlp.constraint_upper), 0.0)
+
+
+def residuals(
+    nlp: NonlinearProgram, x: np.ndarray, multipliers: Multipliers, fixed: np.ndarray
+) -> tuple[dict[str, float], np.ndarray]:
+    """Largest unscaled residuals, and the violation of each row; multipliers of `fixed` variables are set.
+
+    Complementarity is that of bounds and of the sides of rows, whose multipliers are the parts of ``y``.
+    """
+    y, z_lower, z_upper = multipliers
+    c = nlp.constraints(x) if nlp.m else np.zeros(0)
+    violation = constraint_violation(nlp, c)
+    r = np.array(nlp.gradient(x), dtype=float)
+    if nlp.m:
+        rows, cols = nlp.jacobian_pattern
+        r += np.bincount(cols, nlp.jacobian(x) * y[rows], nlp.n)
+    r += z_upper - z_lower
+    z_lower[fixed], z_upper[fixed] = np.maximum(r[fixed], 0.0), np.maximum(-r[fixed], 0.0)
+    r[fixed] = 0.0
+    equality = nlp.constraint_lower == nlp.constraint_upper
+    sides = (
+        (z_lower, x - nlp.lower),
+        (z_upper, nlp.upper - x),
+        (np.where(equality, 0.0, np.maximum(-y, 0.0)), c - nlp.constraint_lower),
+        (np.where(equality, 0.0, np.maximum(y, 0.0)), nlp.constraint_upper - c),
+    )
+    complementarity = 0.0
+    for z, distance in sides:
+        there = np.isfinite(distance)
+        complementarity = max(complementarity, float(np.abs(z[there] * distance[there]).max(initial=0.0)))
+    found = {
+        "primal": float(violation.max(initial=0.0)),
+        "dual": float(np.abs(r).max(initial=0.0)),
+        "complementarity": complementarity,
+    }
+    return found, violation
+
+
+def words(status: str, detail: str, violated: list[tuple[str, float]]) -> str:
+    """The message of a status."""
+    text = MESSAGES[status] + (f": {detail}" if detail else "")
+    if status in ("infeasible", "restoration_failed") and violated:
+        text += "; violated most: " + ", ".join(f"{name} by {by:.3g}" for name, by in violated[:5])
+    return text
+
+
+def crossed_bounds(nlp: NonlinearProgram) -> list[tuple[str, float]]:
+    """Variables and rows whose lower side is above the upper one."""
+    x, c = nlp.lower - nlp.upper, nlp.constraint_lower - nlp.constraint_upper
+    if not (np.any(x > 0.0) or np.any(c > 0.0)):
+        return []
+    return worst(np.concatenate([x, c]), [*nlp.names(), *nlp.constraint_names()], 0.0)
+
+
+def without_freedom(nlp: NonlinearProgram, tolerance: float) -> InteriorResult:
+    """The result of a program whose variables are all fixed."""
+    x, fixed = np.array(nlp.lower, dtype=float), np.arange(nlp.n)
+    multipliers = np.zeros(nlp.m), np.zeros(nlp.n), np.zeros(nlp.n)
+    f = float(nlp.objective(x))
+    found, violation = residuals(nlp, x, multipliers, fixed)
+    status = "optimal" if found["primal"] <= tolerance else "infeasible"
+    violated = worst(violation, nlp.constraint_names(), tolerance) if status == "infeasible" else []
+    return InteriorResult(
+        x, f, *multipliers, status, words(status, "", violated), 0, 0.0, residuals=found, violated=violated
+    )
+
+
+def failed_at_start(nlp: NonlinearProgram, status: str, detail: str, violated: Any = ()) -> InteriorResult:
+    """The result where there was no first point."""
+    x = np.clip(np.asarray(nlp.x0, dtype=float), nlp.lower, np.maximum(nlp.lower, nlp.upper))
+    none = np.zeros(nlp.m), np.zeros(nlp.n), np.zeros(nlp.n)
+    return InteriorResult(
+        x, np.nan, *none, status, words(status, detail, list(violated)), 0, 0.0, violated=list(violated)
+    )
+
+
+def finished(form: StandardForm, p: Point, status: str, detail: str, tolerance: float) -> InteriorResult:
+    """The result at the last point, without what the run counted."""
+    nlp = form.nlp
+    x, y, z_lower, z_upper = unscaled(form, p)
+    fixed = np.setdiff1d(np.arange(nlp.n), form.free, assume_unique=True)
+    try:
+        f = float(nlp.objective(x))
+        found, violation = residuals(nlp, x, (y, z_lower, z_upper), fixed)
+    except EvaluationError:  # on a bound where a function ends
+        x = form.full(p.w)
+        f = p.f / form.f_scale
+        found = {"primal": float((np.abs(p.c) / form.c_scale).max(initial=0.0))}
+        found |= {"dual": p.errors.dual / form.f_scale, "complementarity": p.errors.most / form.f_scale}
+        violation = np.zeros(nlp.m)
+        violation[form.kept] = np.abs(p.c) / form.c_scale
+    violated = []
+    if status in ("infeasible", "restoration_failed"):
+        violated = worst(violation, nlp.constraint_names(), tolerance)
+    message = words(status, detail, violated)
+    return InteriorResult(x, f, y, z_lower, z_upper, status, message, 0, 0.0, residuals=found, violated=violated)

@@ -1,0 +1,310 @@
+"""Sequential quadratic programming in a trust region, on the exact penalty function ``f + ν Σ violation``.
+
+The subproblems have elastic rows, so that they always have a solution (Fletcher's Sl1QP [1]_); the price ``ν`` is
+steered [2]_; a second-order correction keeps full steps near curved constraints [1]_ (section 14.4), [3]_ (section 18.3).
+
+References
+----------
+.. [1] R. Fletcher, "Practical Methods of Optimization", 2nd ed., 1987.
+.. [2] R. H. Byrd, J. Nocedal and R. A. Waltz, "Steering exact penalty methods for nonlinear programming", Optim. Methods
+       Softw. 23, 2008, pp. 197-213.
+.. [3] J. Nocedal and S. J. Wright, "Numerical Optimization", 2nd ed., 2006.
+.. [4] A. R. Conn, N. I. M. Gould and P. L. Toint, "Trust-Region Methods", 2000 (section 17.4.2: rounding).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ...errors import EvaluationError
+from ..nlp import NonlinearProgram
+from ..outcome import NLPOutcome
+from ..scaled import (
+    Errors,
+    Intermediate,
+    Log,
+    Point,
+    ScaledProgram,
+    before_start,
+    errors,
+    evaluated,
+    outcome,
+    without_point,
+)
+from .curvature import Curvature
+from .options import SQPOptions
+from .quadratic import QuadraticSolution
+from .subproblem import Subproblem, dense_jacobian, linearized, most_feasible, steered
+
+__all__ = ["solve"]
+
+ACCEPT, GOOD, POOR = 1e-4, 0.75, 0.25  # shares of the predicted reduction
+GROW, SHRINK = 3.0, 0.4
+SMALLEST, LARGEST = 1e-13, 1e10  # radii
+UNBOUNDED = 1e20
+SATURATED = 0.99  # multipliers this near to the price belong to rows that the subproblem leaves violated
+STATIONARY = 1e-7  # relative reduction of the violation below which its minimum is reached
+ROUNDING = 50.0 * np.finfo(float).eps
+FALL = 20.0  # a price this much above the multipliers comes down
+PERTURBED, PERTURBATION = 3, 1e-1  # how often, and how far, a point is left where the violation is stationary
+FALLS = 10  # as often as this at most
+
+
+def solve(
+    nlp: NonlinearProgram,
+    options: SQPOptions | Mapping[str, Any] | None = None,
+    *,
+    start: Any = None,
+    callback: Callable[[Intermediate], Any] | None = None,
+) -> NLPOutcome:
+    """Minimize a nonlinear program by sequential quadratic programming; for small and medium, dense ones.
+
+    Parameters
+    ----------
+    nlp : NonlinearProgram
+    options : SQPOptions or mapping
+        Options by name.
+    start : (x, y, ...), optional
+        A point, with multipliers of the rows, to start from instead of ``nlp.x0``.
+    callback : callable, optional
+        Called with each :class:`Intermediate`; True, or StopIteration raised, stops.
+
+    Returns
+    -------
+    NLPOutcome
+    """
+    given = SQPOptions.of(options)
+    crossed = before_start(nlp)
+    if crossed is not None:
+        return crossed
+    try:
+        program = ScaledProgram(nlp, given.nlp_scaling_max_gradient, None if start is None else start[0])
+        p = evaluated(program, program.x0)
+    except EvaluationError as error:
+        return without_point(nlp, "evaluation_error", f"at the start, {error}")
+    y = None if start is None else start[1]
+    run = Run(program, p, given, y, callback)
+    result = run.solve()
+    if given.print_level >= 3:
+        print(f"sqp: {result.message} ({result.iterations} iterations)")
+    return result
+
+
+class Run:
+    """One solve."""
+
+    def __init__(
+        self,
+        program: ScaledProgram,
+        p: Point,
+        options: SQPOptions,
+        y: np.ndarray | None,
+        callback: Callable[[Intermediate], Any] | None,
+    ) -> None:
+        self.program, self.options, self.p = program, options, p
+        self.log = Log(program, options.max_iter, options.max_wall_time, options.print_level, callback)
+        self.curvature = Curvature(program, options.hessian_approximation == "exact")
+        self.radius, self.price, self.falls = options.initial_radius, options.initial_penalty, 0
+        self.fresh = True  # no step yet from this point
+        self.error_text = ""
+        self.attempts, self.least_violation = 0, np.inf
+        if y is None:
+            self.y = first_multipliers(program, p)
+        else:
+            self.y = np.asarray(y, dtype=float)[program.kept] * program.f_scale / program.c_scale
+        self.price = max(self.price, 2.0 * float(np.abs(self.y).max(initial=0.0)))
+        self.B = np.eye(program.n)
+
+    def solve(self) -> NLPOutcome:
+        """Run to the end."""
+        self.e = errors(self.program, self.p, self.y)
+        self.note(0.0, 0, "")
+        status = self.judge()
+        while not status:
+            try:
+                status = self.step()
+            except EvaluationError as error:
+                status, self.error_text = "evaluation_error", str(error)
+            status = status or self.judge()
+            if status == "infeasible" and self.perturbed():
+                status = ""
+        if status not in ("optimal", "infeasible", "unbounded") and self.within(self.e, self.options.tol):
+            status = "optimal"
+        if status in ("failed", "evaluation_error") and self.within(self.e, self.options.acceptable_tol):
+            status = "acceptable"
+        if status == "failed" and self.stationary():
+            status = "infeasible"
+        detail = self.error_text if status == "evaluation_error" else ""
+        tol = self.options.constr_viol_tol
+        return outcome(self.program, self.p, self.y, status, self.log.iterations, detail, tol)
+
+    def note(self, step: float, inner: int, flag: str) -> None:
+        """Log the point."""
+        self.log.record(self.p, self.y, self.e, self.price, step, self.radius, inner, flag)
+
+    def within(self, e: Errors, tol: float) -> bool:
+        """Whether the errors are within a tolerance."""
+        violation = self.program.violation(self.p.c) / self.program.c_scale
+        return e.total <= tol and float(violation.max(initial=0.0)) <= self.options.constr_viol_tol
+
+    def converged(self, e: Errors) -> bool:
+        """Whether the errors are within the tolerance, and the unscaled ones small too."""
+        unscaled = max(e.dual, e.complementarity) / e.scale / self.program.f_scale
+        return self.within(e, self.options.tol) and unscaled <= self.options.dual_inf_tol
+
+    def judge(self) -> str:
+        """The status that ends the method at its point, or ""."""
+        if self.converged(self.e):
+            return "optimal"
+        far = float(np.abs(self.p.x).max(initial=0.0)) > UNBOUNDED
+        if self.p.f / self.program.f_scale < -UNBOUNDED or far:
+            return "unbounded"
+        return self.log.limits()
+
+    # -- one step ------------------------------------------------------------------------------------------
+
+    def step(self) -> str:
+        """Solve the subproblem, try its step, and adapt the trust region; the status that ends it, or ""."""
+        p, program = self.p, self.program
+        if self.fresh:
+            # multipliers at the price: the violation rules, and what it curves down is followed as far as can be
+            turned = float(np.abs(self.y).max(initial=0.0)) < SATURATED * self.price
+            self.B = self.curvature.matrix(p, self.y, self.active(), self.radius, turned)
+        sub, s = steered(linearized(program, p, self.B, self.radius, self.price), self.options.max_penalty)
+        self.price = sub.program.price
+        if sub.violation > self.options.constr_viol_tol and s.violation > 0.9 * sub.violation and self.stationary():
+            return "infeasible"
+        predicted = reduction(sub, s)
+        e = errors(program, p, s.y)
+        if e.total < self.e.total:
+            self.y, self.e = s.y, e
+            if self.converged(e):
+                return "optimal"
+        size = float(np.abs(s.d / np.maximum(1.0, np.abs(p.x))).max(initial=0.0))
+        noise = ROUNDING * max(1.0, abs(p.f), self.price * sub.violation)
+        if predicted <= noise or size <= 1e-15:
+            return self.last_step(s)
+        trial, ratio, flag = self.tried(sub, s, predicted, noise)
+        if trial is None or ratio < ACCEPT:
+            self.fresh = False
+            self.radius = SHRINK * min(self.radius, size)
+            self.note(size, s.iterations, flag or "-")
+            return "failed" if self.radius < SMALLEST else ""
+        if ratio > GOOD and size > 0.8 * self.radius:
+            self.radius = min(GROW * self.radius, LARGEST)
+        elif ratio < POOR:
+            self.radius = max(0.5 * min(self.radius, size), 1e-10)
+        self.move(trial, s)
+        self.note(size, s.iterations, flag)
+        return ""
+
+    def tried(
+        self, sub: Subproblem, s: QuadraticSolution, predicted: float, noise: float
+    ) -> tuple[Point | None, float, str]:
+        """The point after the step, or after the corrected one, its ratio of reductions, and the flag."""
+        p, program = self.p, self.program
+        merit = p.f + self.price * sub.violation
+        x = np.clip(p.x + s.d, program.lower, program.upper)
+        try:
+            f, c = program.values(x)
+        except EvaluationError as error:
+            self.error_text = str(error)
+            return None, -1.0, "e"
+        violation = float(program.violation(c).sum())
+        ratio = (merit - f - self.price * violation + noise) / (predicted + noise)
+        flag = ""
+        if ratio < POOR and self.price * violation > 1e-2 * predicted:
+            # second-order correction: the rows as they are at the end of the step
+            corrected = sub.shifted(c - p.c - sub.program.A @ s.d).solve()
+            other = np.clip(p.x + corrected.d, program.lower, program.upper)
+            try:
+                of, oc = program.values(other)
+                better = (merit - of - self.price * float(program.violation(oc).sum()) + noise) / (predicted + noise)
+                if better > ratio:
+                    x, f, c, ratio, flag = other, of, oc, better, "s"
+            except EvaluationError:
+                pass
+        if ratio < ACCEPT:
+            return None, ratio, flag
+        try:
+            return Point(x, f, c, *program.derivatives(x)), ratio, flag
+        except EvaluationError as error:
+            self.error_text = str(error)
+            return None, -1.0, "e"
+
+    def move(self, new: Point, s: QuadraticSolution) -> None:
+        """Go to a point, with the multipliers of the subproblem."""
+        self.curvature.update(self.p, new, s.y)
+        self.p, self.y, self.fresh = new, s.y, True
+        self.e = errors(self.program, new, s.y)
+        largest = float(np.abs(s.y).max(initial=0.0))
+        if self.price > FALL * max(largest, 1.0) and s.violation <= 1e-9 and self.falls < FALLS:
+            self.price, self.falls = max(3.0 * largest, self.options.initial_penalty), self.falls + 1
+
+    def last_step(self, s: QuadraticSolution) -> str:
+        """A step within rounding: taken where it makes the errors smaller, else the end."""
+        x = np.clip(self.p.x + s.d, self.program.lower, self.program.upper)
+        try:
+            new = evaluated(self.program, x)
+        except EvaluationError:
+            return "failed"
+        e = errors(self.program, new, s.y)
+        if e.total >= 0.9 * self.e.total:
+            return "failed"
+        self.p, self.y, self.e, self.fresh = new, s.y, e, True
+        self.note(float(np.abs(s.d).max(initial=0.0)), s.iterations, "t")
+        return ""
+
+    def perturbed(self) -> bool:
+        """Leave a stationary point of the violation, which may be a saddle; False when that was done often enough, or
+        led back to no smaller violation."""
+        program = self.program
+        violation = float(program.violation(self.p.c).sum())
+        if self.attempts >= PERTURBED or violation > 0.999 * self.least_violation:
+            return False
+        self.attempts, self.least_violation = self.attempts + 1, violation
+        width = PERTURBATION * np.maximum(1.0, np.abs(self.p.x))
+        move = width * np.random.default_rng(self.attempts).uniform(-1.0, 1.0, program.n)
+        try:
+            self.p = evaluated(program, np.clip(self.p.x + move, program.lower, program.upper))
+        except EvaluationError:
+            return False
+        self.y, self.price, self.radius = np.zeros(program.m), self.options.initial_penalty, self.options.initial_radius
+        self.e, self.fresh = errors(program, self.p, self.y), True
+        self.note(float(np.abs(move).max()), 0, "p")
+        return True
+
+    def active(self) -> np.ndarray:
+        """Gradients of the rows and bounds that hold with equality, to judge by the multipliers."""
+        program, p, y = self.program, self.p, self.y
+        r = p.g + program.transpose_dot(p.J, y)
+        binding = program.equality | (np.abs(y) > 1e-6 * max(1.0, float(np.abs(y).max(initial=0.0))))
+        binding &= np.abs(y) < SATURATED * self.price  # the others stay violated
+        at = ((p.x - program.lower <= 1e-8) & (r > 1e-8)) | ((program.upper - p.x <= 1e-8) & (r < -1e-8))
+        return np.vstack([dense_jacobian(program, p)[binding], np.eye(program.n)[at]])
+
+    def stationary(self) -> bool:
+        """Whether the violation cannot be reduced, to first order."""
+        sub = linearized(self.program, self.p, self.B, 1.0, self.price)
+        if sub.violation <= self.options.constr_viol_tol:
+            return False
+        return sub.violation - most_feasible(sub).violation <= STATIONARY * max(1.0, sub.violation)
+
+
+def reduction(sub: Subproblem, s: QuadraticSolution) -> float:
+    """The reduction of the penalty function that the subproblem predicts."""
+    q = sub.program
+    return q.price * (sub.violation - s.violation) - float(q.g @ s.d + 0.5 * s.d @ q.B @ s.d)
+
+
+def first_multipliers(program: ScaledProgram, p: Point) -> np.ndarray:
+    """Multipliers of the rows by least squares, where they are not too large; else zero."""
+    if not program.m:
+        return np.zeros(0)
+    q = linearized(program, p, np.eye(program.n), 1.0, 1e3).program
+    s = Subproblem(replace(q, low=np.minimum(q.low, 0.0), high=np.maximum(q.high, 0.0)), 0.0).solve()
+    return s.y if float(np.abs(s.y).max(initial=0.0)) < 900.0 else np.zeros(program.m)
