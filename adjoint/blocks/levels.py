@@ -1,8 +1,8 @@
 """A cycle by single elements: the blocks of its block triangular form, level after level.
 
 The equations of a cycle are few arrays, of which each may need all of the others; their elements need not. Blocks of
-one level do not need each other: they are one system of several connected components, each with a step length of its own.
-Every evaluation is that of the whole cycle, so this is for cycles that cannot be solved as a whole.
+one level do not need each other: they are one system of several connected components, each with a step length of its
+own. Every evaluation is that of the whole cycle, so this is for cycles that cannot be solved as a whole.
 """
 
 from __future__ import annotations

@@ -1,13 +1,12 @@
 """Powell's dogleg in a trust region, on the naturally scaled residual.
 
-Minimizes ``phi = ||r / s||^2 / 2`` with ``s`` the largest natural magnitudes that were seen: where those of the iterate
-fall (an equation loses its derivatives), its residual would count for more at every step, and what one step gains the next
-would not know. The region is ``||D d|| <= Delta`` with ``D`` the column norms of the scaled Jacobian, the largest seen as
-in MINPACK, relative to the largest. In it the step
-follows Powell's path: along the steepest descent to its minimum, then towards the Newton step. This needs
-the factors of `J` and one product with its transpose, and no normal equations, so it suits sparse
-systems. Where `J` is singular, or an unknown is held by a bound, Levenberg's step with a small damping
-stands for the Newton step.
+Minimizes ``phi = ||r / s||^2 / 2`` with ``s`` the largest natural magnitudes that were seen: where those of the
+iterate fall (an equation loses its derivatives), its residual would count for more at every step, and what one step
+gains the next would not know. The region is ``||D d|| <= Delta`` with ``D`` the column norms of the scaled Jacobian,
+the largest seen as in MINPACK, relative to the largest. In it the step follows Powell's path: along the steepest
+descent to its minimum, then towards the Newton step. This needs the factors of `J` and one product with its transpose,
+and no normal equations, so it suits sparse systems. Where `J` is singular, or an unknown is held by a bound,
+Levenberg's step with a small damping stands for the Newton step.
 
 Powell 1970, "A hybrid method for nonlinear equations"; Moré, Garbow & Hillstrom 1980, MINPACK's
 ``hybrj``, whose radii are used here; Nocedal & Wright 2006, *Numerical Optimization*, sections 4.1 and

@@ -9,10 +9,10 @@
 
 References
 ----------
-.. [1] R. T. Rockafellar, "Augmented Lagrange multiplier functions and duality in nonconvex programming", SIAM J. Control
-       12, 1974, pp. 268-285.
-.. [2] A. R. Conn, N. I. M. Gould and P. L. Toint, "A globally convergent augmented Lagrangian algorithm for optimization
-       with general constraints and simple bounds", SIAM J. Numer. Anal. 28, 1991, pp. 545-572.
+.. [1] R. T. Rockafellar, "Augmented Lagrange multiplier functions and duality in nonconvex programming", SIAM J.
+       Control 12, 1974, pp. 268-285.
+.. [2] A. R. Conn, N. I. M. Gould and P. L. Toint, "A globally convergent augmented Lagrangian algorithm for
+       optimization with general constraints and simple bounds", SIAM J. Numer. Anal. 28, 1991, pp. 545-572.
 """
 
 from __future__ import annotations

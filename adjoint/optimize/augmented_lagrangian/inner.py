@@ -2,12 +2,12 @@
 
 References
 ----------
-.. [1] D. P. Bertsekas, "Projected Newton methods for optimization problems with simple constraints", SIAM J. Control Optim.
-       20, 1982, pp. 221-246 (algorithm of section 2, eq. 32-37).
-.. [2] R. H. Byrd, P. Lu, J. Nocedal and C. Zhu, "A limited memory algorithm for bound constrained optimization", SIAM J.
-       Sci. Comput. 16, 1995, pp. 1190-1208.
-.. [3] E. G. Birgin and J. M. Martínez, "Large-scale active-set box-constrained optimization method with spectral projected
-       gradients", Comput. Optim. Appl. 23, 2002, pp. 101-125 (extrapolation).
+.. [1] D. P. Bertsekas, "Projected Newton methods for optimization problems with simple constraints", SIAM J. Control
+       Optim. 20, 1982, pp. 221-246 (algorithm of section 2, eq. 32-37).
+.. [2] R. H. Byrd, P. Lu, J. Nocedal and C. Zhu, "A limited memory algorithm for bound constrained optimization", SIAM
+       J. Sci. Comput. 16, 1995, pp. 1190-1208.
+.. [3] E. G. Birgin and J. M. Martínez, "Large-scale active-set box-constrained optimization method with spectral
+       projected gradients", Comput. Optim. Appl. 23, 2002, pp. 101-125 (extrapolation).
 """
 
 from __future__ import annotations
@@ -79,9 +79,7 @@ def diverged(program: ScaledProgram, p: Point) -> bool:
     return p.f / program.f_scale < -UNBOUNDED or float(np.abs(p.x).max(initial=0.0)) > UNBOUNDED
 
 
-def searched(
-    function: AugmentedFunction, s: Sample, d: np.ndarray, held: np.ndarray
-) -> tuple[Sample | None, float]:
+def searched(function: AugmentedFunction, s: Sample, d: np.ndarray, held: np.ndarray) -> tuple[Sample | None, float]:
     """The first point of sufficient decrease along the projection of ``x + α d``, and ``α``."""
     program, x = function.program, s.point.x
     slope = float(s.gradient[~held] @ d[~held])

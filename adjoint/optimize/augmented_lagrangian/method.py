@@ -1,13 +1,13 @@
 """The bound-constrained augmented Lagrangian method.
 
-The augmented Lagrangian of the rows is minimized within the bounds, to a tolerance that falls; then either the multipliers
-are updated or the penalty parameter grows [1]_, [2]_. Where the violation has a minimum that is not zero, the method ends
-at it ([3]_, section 6.2).
+The augmented Lagrangian of the rows is minimized within the bounds, to a tolerance that falls; then either the
+multipliers are updated or the penalty parameter grows [1]_, [2]_. Where the violation has a minimum that is not zero,
+the method ends at it ([3]_, section 6.2).
 
 References
 ----------
-.. [1] A. R. Conn, N. I. M. Gould and P. L. Toint, "A globally convergent augmented Lagrangian algorithm for optimization
-       with general constraints and simple bounds", SIAM J. Numer. Anal. 28, 1991, pp. 545-572.
+.. [1] A. R. Conn, N. I. M. Gould and P. L. Toint, "A globally convergent augmented Lagrangian algorithm for
+       optimization with general constraints and simple bounds", SIAM J. Numer. Anal. 28, 1991, pp. 545-572.
 .. [2] R. Andreani, E. G. Birgin, J. M. Martínez and M. L. Schuverdt, "On augmented Lagrangian methods with general
        lower-level constraints", SIAM J. Optim. 18, 2008, pp. 1286-1309 (algorithm 3.1).
 .. [3] E. G. Birgin and J. M. Martínez, "Practical Augmented Lagrangian Methods for Constrained Optimization", 2014.
@@ -24,7 +24,6 @@ from ...errors import EvaluationError
 from ..nlp import NonlinearProgram
 from ..outcome import NLPOutcome
 from ..scaled import (
-    Errors,
     Intermediate,
     Log,
     Point,
@@ -238,7 +237,8 @@ class Run:
         try:
             function = AugmentedFunction(program, np.zeros(program.m), 1.0, weight=0.0)
             s = function.sample(evaluated(program, x))
-            s = projected_newton(function, s, self.directions, 1e-6, self.options.max_inner_iter, lambda: self.log.late)[0]
+            limit = self.options.max_inner_iter
+            s = projected_newton(function, s, self.directions, 1e-6, limit, lambda: self.log.late)[0]
         except EvaluationError:
             return False
         self.p, self.y = s.point, np.zeros(program.m)

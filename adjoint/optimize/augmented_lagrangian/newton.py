@@ -4,8 +4,8 @@ With ``w = ρ J_A d``, the equations ``(H + ρ J_AᵀJ_A + δ) d = −∇φ`` ar
 
     [[H + δ, J_Aᵀ], [J_A, −1/ρ]] (d, w) = (−∇φ, 0)
 
-which stay sparse, and well-conditioned for large ``ρ``. Variables at their bounds and rows inside get the rows and columns
-of a unit matrix, so that the pattern stays the same.
+which stay sparse, and well-conditioned for large ``ρ``. Variables at their bounds and rows inside get the rows and
+columns of a unit matrix, so that the pattern stays the same.
 
 References
 ----------
@@ -14,8 +14,8 @@ References
 .. [2] A. Wächter and L. T. Biegler, Math. Program. 106, 2006 (section 3.1: inertia correction).
 .. [3] R. S. Dembo and T. Steihaug, "Truncated-Newton algorithms for large-scale unconstrained optimization", Math.
        Program. 26, 1983, pp. 190-212.
-.. [4] M. Hintermüller, K. Ito and K. Kunisch, "The primal-dual active set strategy as a semismooth Newton method", SIAM J.
-       Optim. 13, 2002, pp. 865-888.
+.. [4] M. Hintermüller, K. Ito and K. Kunisch, "The primal-dual active set strategy as a semismooth Newton method", SIAM
+       J. Optim. 13, 2002, pp. 865-888.
 """
 
 from __future__ import annotations
@@ -199,7 +199,7 @@ class ConjugateGradients:
                 break
             Bp = np.where(free, product(direction), 0.0) + self.regular * direction
             curvature = float(direction @ Bp)
-            if curvature <= 1e-14 * float(direction @ direction):  # negative curvature: as far as was gone, and along it
+            if curvature <= 1e-14 * float(direction @ direction):  # negative: as far as was gone, or along it
                 return Direction(d if np.any(d) else direction, False)
             alpha = rr / curvature
             d, r = d + alpha * direction, r - alpha * Bp

@@ -2,8 +2,8 @@
 
 References
 ----------
-.. [1] E. G. Birgin and J. M. Martínez, "Improving ultimate convergence of an augmented Lagrangian method", Optim. Methods
-       Softw. 23, 2008, pp. 177-195.
+.. [1] E. G. Birgin and J. M. Martínez, "Improving ultimate convergence of an augmented Lagrangian method", Optim.
+       Methods Softw. 23, 2008, pp. 177-195.
 """
 
 from __future__ import annotations

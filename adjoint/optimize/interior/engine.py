@@ -22,6 +22,7 @@ __all__ = ["Engine", "iterate", "renew"]
 TINY = 10 * 2.220446049250313e-16  # relative step below which no search can tell points apart
 TINY_DUAL = 1e-2
 TINY_THETA = 1e-4
+STRONGEST = 5  # attempts to make a system accurate
 SOFT = 1.0 - 1e-4  # reduction of the primal-dual error by a soft restoration step (W&B, section 4.1)
 
 
@@ -121,21 +122,19 @@ def direction(e: Engine) -> Step | None:
     """The step with factors of the right inertia; regularized where the solution stays inaccurate."""
     p = e.point
     sigma = e.form.bounds.diagonal(p.z / p.d)
-    singular = False
-    while True:
-        e.system = e.regularization.factor(e.form, sigma, e.mu, singular)
+    step, strength, chosen = None, 0, e.adaptive is None or e.tiny > 1
+    while strength <= STRONGEST:
+        e.system = e.regularization.factor(e.form, sigma, e.mu, strength)
         if e.system is not None:
-            if e.adaptive is not None and e.tiny < 2:
+            if not chosen and e.adaptive is not None:
                 e.set_mu(e.adaptive.choose(e, e.system))
+                chosen = True
             step = newton_step(e.form, p, e.system, e.mu, e.tau)
             if not e.system.poor:
                 return step
-        if e.form.sharpen():
-            continue
-        if singular or e.system is None:
-            break
-        singular = True
-    if e.system is None or not (np.isfinite(step.dw).all() and np.isfinite(step.dy).all()):
+        if not e.form.sharpen():
+            strength += 1
+    if e.system is None or step is None or not np.isfinite(step.slope):
         return None
     return step
 

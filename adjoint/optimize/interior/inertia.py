@@ -15,6 +15,7 @@ SMALLEST, LARGEST = 1e-20, 1e40  # δ̄_w^min, δ̄_w^max
 FALL, GROW, GROW_FIRST = 1.0 / 3.0, 8.0, 100.0  # κ_w⁻, κ_w⁺, κ̄_w⁺
 DEPENDENT, POWER = 1e-8, 0.25  # δ̄_c, κ_c
 DEGENERATE = 3  # iterations in a row after which rows are taken to depend on each other for good
+QUASI = 1e-8  # first of the values that make the matrix quasi-definite
 REFINED, USABLE = 1e-10, 1e-5  # residuals, relative, where refinement ends; above which a matrix counts as singular
 CONDITION = 1e6
 
@@ -64,18 +65,25 @@ class Regularization:
         self.dependent = 0  # factorizations in a row that needed δ_c
         self.factorizations = 0
 
-    def factor(self, form: Form, sigma: np.ndarray, mu: float, singular: bool = False) -> System | None:
-        """Factors with the right inertia, or None. With `singular`, the plain matrix is known to be useless."""
+    def factor(self, form: Form, sigma: np.ndarray, mu: float, strength: int = 0) -> System | None:
+        """Factors with the right inertia, or None.
+
+        With `strength` the plain matrix is known to be useless: 1 is the usual δ_c, or δ_w if that is on already; more
+        makes the matrix as quasi-definite as factors without pivoting need it.
+        """
         delta_c_on = DEPENDENT * mu**POWER if form.rows else 0.0
         delta_w = 0.0
         delta_c = delta_c_on if self.dependent >= DEGENERATE else 0.0
-        if singular:
+        if strength == 1:
             delta_c, delta_w = delta_c_on, (0.0 if delta_c == 0.0 and form.rows else self._raised(0.0))
+        elif strength > 1:
+            delta_w = QUASI * 100.0 ** (strength - 2)
+            delta_c = delta_w if form.rows else 0.0
         tried_plain = False
         while delta_w <= LARGEST:
             factors = self._attempt(form, sigma, delta_w, delta_c)
             if factors is not None and factors.correct:
-                if delta_w:
+                if delta_w and strength < 2:
                     self.last = delta_w
                 if tried_plain and delta_w == 0.0:
                     self.dependent += 1

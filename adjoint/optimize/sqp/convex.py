@@ -1,14 +1,15 @@
 """Hessians made convex without changing the step on the active rows.
 
-A quadratic program with ``H + ρ YYᵀ``, the columns of ``Y`` an orthonormal basis of the gradients of rows that hold with
-equality, has the solution of the one with ``H``: along ``Y`` the step is fixed. Where ``H`` is positive definite in the
-null space ``Z`` of those gradients, a large enough ``ρ`` makes it convex, and Newton's step stays what it is; negative
-curvature in the null space is turned over, or cut off.
+A quadratic program with ``H + ρ YYᵀ``, the columns of ``Y`` an orthonormal basis of the gradients of rows that hold
+with equality, has the solution of the one with ``H``: along ``Y`` the step is fixed. Where ``H`` is positive definite
+in the null space ``Z`` of those gradients, a large enough ``ρ`` makes it convex, and Newton's step stays what it is;
+negative curvature in the null space is turned over, or cut off.
 
 References
 ----------
-.. [1] R. Verschueren, M. Zanon, R. Quirynen and M. Diehl, "A sparsity preserving convexification procedure for indefinite
-       quadratic programs arising in direct optimal control", SIAM J. Optim. 27, 2017, pp. 2085-2109 (theorem 4).
+.. [1] R. Verschueren, M. Zanon, R. Quirynen and M. Diehl, "A sparsity preserving convexification procedure for
+       indefinite quadratic programs arising in direct optimal control", SIAM J. Optim. 27, 2017, pp. 2085-2109 (theorem
+       4).
 .. [2] P. E. Gill, W. Murray and M. H. Wright, "Practical Optimization", 1981, section 4.4.2 (modified spectra).
 """
 

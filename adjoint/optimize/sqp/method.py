@@ -1,13 +1,14 @@
 """Sequential quadratic programming in a trust region, on the exact penalty function ``f + ν Σ violation``.
 
 The subproblems have elastic rows, so that they always have a solution (Fletcher's Sl1QP [1]_); the price ``ν`` is
-steered [2]_; a second-order correction keeps full steps near curved constraints [1]_ (section 14.4), [3]_ (section 18.3).
+steered [2]_; a second-order correction keeps full steps near curved constraints [1]_ (section 14.4), [3]_ (section
+18.3).
 
 References
 ----------
 .. [1] R. Fletcher, "Practical Methods of Optimization", 2nd ed., 1987.
-.. [2] R. H. Byrd, J. Nocedal and R. A. Waltz, "Steering exact penalty methods for nonlinear programming", Optim. Methods
-       Softw. 23, 2008, pp. 197-213.
+.. [2] R. H. Byrd, J. Nocedal and R. A. Waltz, "Steering exact penalty methods for nonlinear programming", Optim.
+       Methods Softw. 23, 2008, pp. 197-213.
 .. [3] J. Nocedal and S. J. Wright, "Numerical Optimization", 2nd ed., 2006.
 .. [4] A. R. Conn, N. I. M. Gould and P. L. Toint, "Trust-Region Methods", 2000 (section 17.4.2: rounding).
 """

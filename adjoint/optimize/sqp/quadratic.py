@@ -4,10 +4,10 @@
 
     minimize  gᵀd + ½ dᵀB d + ν Σ violation of rows     subject to  lower ≤ d ≤ upper,   rows  low ≤ A d ≤ high
 
-The violations have price ``ν`` each, so that rows which contradict each other, or the bounds, do no harm: multipliers of
-rows stay within ``±ν``, and there is always a solution. Equal sides make an equality. A row's side is, with the elastic
-variables ``p ≥ 0`` and the slack ``t ≥ 0``, ``s (a d − side) + p − t = 0``; an equality is ``a d − side + p − t = 0`` with
-a price on both.
+The violations have price ``ν`` each, so that rows which contradict each other, or the bounds, do no harm: multipliers
+of rows stay within ``±ν``, and there is always a solution. Equal sides make an equality. A row's side is, with the
+elastic variables ``p ≥ 0`` and the slack ``t ≥ 0``, ``s (a d − side) + p − t = 0``; an equality is ``a d − side + p − t
+= 0`` with a price on both.
 
 References
 ----------
@@ -108,10 +108,9 @@ def solve_quadratic(q: QuadraticProgram) -> QuadraticSolution:
     """
     sides = _Sides(q)
     v = _first(q, sides)
-    best, best_error, stalled = v.copy(), np.inf, 0
+    best, best_error, stalled, count = v.copy(), np.inf, 0, 0
     scale = max(1.0, float(np.abs(q.g).max(initial=0.0)))
-    count = 0
-    for count in range(1, MAX_ITERATIONS + 1):
+    for count in range(MAX_ITERATIONS):
         residuals = _residuals(q, sides, v)
         gap = _gap(v)
         error = max(gap, *(float(np.abs(r).max(initial=0.0)) for r in residuals)) / scale

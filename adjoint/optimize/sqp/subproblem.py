@@ -2,8 +2,8 @@
 
 References
 ----------
-.. [1] R. H. Byrd, J. Nocedal and R. A. Waltz, "Steering exact penalty methods for nonlinear programming", Optim. Methods
-       Softw. 23, 2008, pp. 197-213 (section 3).
+.. [1] R. H. Byrd, J. Nocedal and R. A. Waltz, "Steering exact penalty methods for nonlinear programming", Optim.
+       Methods Softw. 23, 2008, pp. 197-213 (section 3).
 """
 
 from __future__ import annotations
