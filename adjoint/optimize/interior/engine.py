@@ -62,6 +62,7 @@ class Engine:
         self.watchdog: Watchdog | None = None
         self.soft = 0  # soft restoration steps in a row
         self.system: System | None = None
+        self.strength = 0  # regularization that made the last system accurate
         self.error = ""  # message of an evaluation that failed
         self.adaptive: Adaptive | None = None
         self.last_problem: Callable[[], object] | None = None  # called when μ is small enough to end with
@@ -122,7 +123,8 @@ def direction(e: Engine) -> Step | None:
     """The step with factors of the right inertia; regularized where the solution stays inaccurate."""
     p = e.point
     sigma = e.form.bounds.diagonal(p.z / p.d)
-    step, strength, chosen = None, 0, e.adaptive is None or e.tiny > 1
+    step, chosen = None, e.adaptive is None or e.tiny > 1
+    strength = max(0, e.strength - 1)  # what was of no use lately is not tried every time
     while strength <= STRONGEST:
         e.system = e.regularization.factor(e.form, sigma, e.mu, strength)
         if e.system is not None:
@@ -131,6 +133,7 @@ def direction(e: Engine) -> Step | None:
                 chosen = True
             step = newton_step(e.form, p, e.system, e.mu, e.tau)
             if not e.system.poor:
+                e.strength = strength
                 return step
         if not e.form.sharpen():
             strength += 1
