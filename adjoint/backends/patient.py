@@ -19,9 +19,10 @@ from .numpy_ import NumpyBackend
 
 __all__ = ["PatientBackend", "Tiered", "owned"]
 
-CALLS = 16  # interpreted calls; measured: compiling costs as much as 50 to 150 of them
+CALLS = 16, 100  # interpreted calls, of large and of small functions: compiling costs as much as 50 to 150 of them
+SMALL = 2000  # elements of all results, up to which a function has the most
 NODES = 400  # operations; more take longer to interpret, and above 500 scalar ones are not compiled but sorted
-ELEMENTS = 100_000  # of all results; 16 calls on more take as long as compiling does
+ELEMENTS = 100_000  # of all results; the fewest calls on more take as long as compiling does
 
 
 class PatientBackend:
@@ -47,9 +48,10 @@ class PatientBackend:
     ) -> Callable[..., tuple[Any, ...]]:
         """A function of the inputs that gives a tuple of the outputs: a :class:`Tiered` one, if it is small."""
         arguments = inputs, outputs, definitions, complex_values
-        if complex_values or not is_small(outputs, definitions or {}):
+        calls = 0 if complex_values else patience(outputs, definitions or {})
+        if not calls:
             return self.then.compile(*arguments)
-        return Tiered(self.first.compile(*arguments), lambda: self.then.compile(*arguments))
+        return Tiered(self.first.compile(*arguments), lambda: self.then.compile(*arguments), calls)
 
     def __getattr__(self, name: str) -> Any:
         """What the compiling backend offers beyond the interface."""
@@ -58,11 +60,11 @@ class PatientBackend:
         return getattr(self.then, name)
 
 
-def is_small(outputs: Sequence[Output], definitions: Mapping[Variable, Expr]) -> bool:
-    """Whether a function has few operations on few elements."""
+def patience(outputs: Sequence[Output], definitions: Mapping[Variable, Expr]) -> int:
+    """How many calls of a function are interpreted; 0 where it has many operations, or many elements."""
     stack = [e for out in outputs for e in (out if isinstance(out, tuple) else (out,))]
     if len(stack) > NODES or len(definitions) > NODES:
-        return False
+        return 0
     seen: set[Expr] = set()
     elements = 0
     while stack:
@@ -72,20 +74,20 @@ def is_small(outputs: Sequence[Output], definitions: Mapping[Variable, Expr]) ->
         seen.add(node)
         elements += node.size
         if len(seen) > NODES or elements > ELEMENTS:
-            return False
+            return 0
         stack += (definitions[node],) if node in definitions else node.args  # type: ignore[index]
-    return True
+    fewest, most = CALLS
+    return max(fewest, most * SMALL // max(elements, SMALL))
 
 
 class Tiered:
     """A function that is interpreted in its first calls, and compiled when it is called again."""
 
-    __slots__ = ("_calls", "_compile", "_compiled", "_interpreted", "_lock")
+    __slots__ = ("_compile", "_compiled", "_interpreted", "_left", "_lock")
 
-    def __init__(self, interpreted: Callable[..., Any], compile_: Callable[[], Callable[..., Any]]) -> None:
-        self._interpreted, self._compile = interpreted, compile_
+    def __init__(self, interpreted: Callable[..., Any], compile_: Callable[[], Callable[..., Any]], calls: int) -> None:
+        self._interpreted, self._compile, self._left = interpreted, compile_, calls
         self._compiled: Callable[..., Any] | None = None
-        self._calls = 0
         self._lock = threading.Lock()
 
     def __call__(self, *arguments: Any) -> tuple[Any, ...]:
@@ -95,8 +97,8 @@ class Tiered:
         """The function for this call."""
         if self._compiled is not None:
             return self._compiled
-        self._calls += 1
-        return self.compiled() if self._calls > CALLS else self.interpreted
+        self._left -= 1
+        return self.compiled() if self._left < 0 else self.interpreted
 
     @property
     def settled(self) -> bool:

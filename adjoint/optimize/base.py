@@ -32,6 +32,9 @@ class Reduced:
     def __init__(self, problem: Any, values: Mapping[str, Any] | None = None) -> None:
         self.problem, self.values = problem, dict(values or {})
         m, names = problem.program, [v.name for v in problem.variables]
+        for name in self.values:
+            if name in names:
+                raise ModelError(f"{name!r} is moved by the optimizer: its start value goes to start={{...}}")
         self.sign = -1.0 if problem.maximize else 1.0
         self.objective = Function(m, problem.objective.name, names, values=values or None)
         self.names = list(problem.constraints)

@@ -44,11 +44,13 @@ class NonlinearProgram(Protocol):
 
     n: int
     m: int
-    x0: np.ndarray
     lower: np.ndarray
     upper: np.ndarray
     constraint_lower: np.ndarray
     constraint_upper: np.ndarray
+
+    @property
+    def x0(self) -> np.ndarray: ...
 
     @property
     def jacobian_pattern(self) -> Pattern: ...

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from ..solution import Solution
 from ..solve import forward
 from .formulations import Formulation, Residuals
 from .formulations.residuals import bound_multipliers, residuals_of
+from .sensitivity import Sensitivity, sensitivity_of
 
 __all__ = ["Multipliers", "ResultMethods", "finished", "result_class"]
 
@@ -123,7 +124,8 @@ class ResultMethods(dict):  # type: ignore[type-arg]
         if nlp is None:
             raise KeyError("solution")
         problem, parts = nlp.problem, nlp.parts(self._point)
-        function = Function(problem.program, problem.objective.name, [v.name for v in problem.variables])
+        names = [v.name for v in problem.variables]
+        function = Function(problem.program, problem.objective.name, names, values=nlp.values or None)
         shared = function._shared
         plan = shared.plan
         values = {**shared.base, **{v: np.asarray(parts[v.name])[()] for v in problem.variables}}
@@ -146,11 +148,36 @@ class ResultMethods(dict):  # type: ignore[type-arg]
         y = -nlp.sign * np.concatenate([np.zeros(0), *(np.reshape(self.multipliers[name], -1) for name, _ in nlp.rows)])
         return residuals_of(nlp, x, y, *bound_multipliers(nlp, x, y))
 
+    def sensitivity(self: Any, parameters: str | Sequence[str] | None = None) -> Sensitivity:
+        """Derivatives of the optimum by parameters: inputs of the program that the optimizer did not move.
+
+        Parameters
+        ----------
+        parameters : name or list of names, optional
+            Default: all.
+
+        Returns
+        -------
+        Sensitivity
+            ``s["x", "p"]`` is dx*/dp; ``s.objective["p"]``, ``s.multipliers["name", "p"]``, and the active set that
+            they hold for.
+
+        Raises
+        ------
+        DerivativeError
+            The point is no optimum.
+        SingularError
+            Gradients of active constraints are dependent, or the second-order condition fails: with names.
+        """
+        return sensitivity_of(self, parameters)
+
     def __dir__(self: Any) -> list[str]:
-        return [*(k for k in self if not k.startswith("_")), "solution", "constraints", "residuals"]
+        return [*(k for k in self if not k.startswith("_")), "solution", "constraints", "residuals", "sensitivity"]
 
     def __repr__(self: Any) -> str:
-        return repr(scipy.optimize.OptimizeResult({k: v for k, v in self.items() if not k.startswith("_")}))
+        # SciPy's own form cannot print an empty dict, and knows no other mappings.
+        shown = {k: dict(v) if isinstance(v, Mapping) else v for k, v in self.items() if not k.startswith("_")}
+        return repr(scipy.optimize.OptimizeResult({k: v for k, v in shown.items() if not (v == {} and type(v) is dict)}))
 
 
 @functools.cache

@@ -11,7 +11,7 @@ from ..errors import ModelError
 from .base import Reduced, finish
 from .task import Task
 
-__all__ = ["SCIPY_METHODS", "solve_with_scipy"]
+__all__ = ["solve_with_scipy"]
 
 NO_GRADIENT = {"nelder-mead", "powell", "cobyla", "cobyqa"}
 HESSIAN = {"newton-cg", "dogleg", "trust-ncg", "trust-krylov", "trust-exact", "trust-constr"}
@@ -19,24 +19,6 @@ PRODUCTS = {"newton-cg", "trust-ncg", "trust-krylov", "trust-constr"}
 BOUNDS = {"nelder-mead", "powell", "l-bfgs-b", "tnc", "slsqp", "trust-constr", "cobyla", "cobyqa"}
 CONSTRAINTS = {"slsqp", "trust-constr", "cobyla", "cobyqa"}
 MANY = 200  # variables from which Hessian–vector products are used rather than the Hessian
-
-SCIPY_METHODS = (
-    "Nelder-Mead",
-    "Powell",
-    "CG",
-    "BFGS",
-    "Newton-CG",
-    "L-BFGS-B",
-    "TNC",
-    "COBYLA",
-    "COBYQA",
-    "SLSQP",
-    "trust-constr",
-    "dogleg",
-    "trust-ncg",
-    "trust-krylov",
-    "trust-exact",
-)
 
 
 def solve_with_scipy(task: Task) -> scipy.optimize.OptimizeResult:

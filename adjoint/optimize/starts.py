@@ -64,11 +64,11 @@ def solve_from_starts(
         given = list(starts)
     else:
         raise ModelError(f"starts= is a positive number or a list of starts, not {starts!r:.60}")
-    jobs = [(solve, _own(problem), method, s, {"seed": seed, **common}) for s in given]
+    more = {"seed": seed, **common}
     if executor is None:
-        runs = [_run(*job) for job in jobs]
+        runs = [_run(solve, problem, method, s, more) for s in given]
     else:
-        futures: list[Future[Any]] = [executor.submit(_run, *job) for job in jobs]
+        futures: list[Future[Any]] = [executor.submit(_run, solve, _own(problem), method, s, more) for s in given]
         runs = [f.result() for f in futures]
     return _best(problem, runs)
 
@@ -111,16 +111,10 @@ def random_starts(problem: Any, count: int, seed: int | None = None, start: Any 
 
 def _own(problem: Any) -> Any:
     """The problem with its own working memory: what methods keep with it must not be shared by threads."""
-    own = copy_of(problem)
-    for name in ("_formulations", "_least_squares"):
-        own.__dict__.pop(name, None)
-    return own
-
-
-def copy_of(problem: Any) -> Any:
-    """A shallow copy: the same program, the same variables."""
     own = object.__new__(type(problem))
     own.__dict__.update(problem.__dict__)
+    for name in ("_formulations", "_least_squares"):
+        own.__dict__.pop(name, None)
     return own
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import Any
 
 __all__ = ["Method", "Task"]
@@ -36,11 +37,18 @@ class Method:
 
     Attributes
     ----------
-    run : callable
+    run : callable, or "module:function" of this package, which is loaded with the first call
         ``run(task)`` gives a ``scipy.optimize.OptimizeResult``.
     full_space : bool
         Whether it takes every formulation, or the reduced one only.
     """
 
-    run: Callable[[Task], Any]
+    run: Callable[[Task], Any] | str
     full_space: bool = False
+
+    def __call__(self, task: Task) -> Any:
+        """Run the method."""
+        if isinstance(self.run, str):
+            module, function = self.run.split(":")
+            return getattr(import_module(f".{module}", __package__), function)(task)
+        return self.run(task)

@@ -1,11 +1,13 @@
 """Every optimizer on every problem of a small table, and the signs of multipliers.
 
 The methods are those of the registry: a new one is tested on all problems without being named here. A method
-may refuse what it cannot take (bounds, constraints) by a ModelError that says so; what it accepts, it solves.
+may refuse what it cannot take (bounds, constraints, objectives that are no sums of squares) by a ModelError that says
+so; what it accepts, it solves.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -40,11 +42,15 @@ EXPECTED = {
     "COBYQA": Expected(1e-4),
     "SLSQP": Expected(1e-4, {"ftol": 1e-12, "maxiter": 200}),
     "trust-constr": Expected(1e-4, {"gtol": 1e-8, "xtol": 1e-10, "maxiter": 2000}),
+    "least-squares": Expected(options={"ftol": 1e-12, "xtol": 1e-12, "gtol": 1e-12}),
     "dogleg": Expected(need_not=frozenset({"domain"})),  # where the Hessian is positive definite
 }
 CONSTRAINED = {"SLSQP", "trust-constr", "COBYLA", "COBYQA"}
 BOUNDED = {*CONSTRAINED, "Nelder-Mead", "Powell", "L-BFGS-B", "TNC"}
 SCIPY = {*BOUNDED, "CG", "BFGS", "Newton-CG", "dogleg", "trust-ncg", "trust-krylov", "trust-exact"}
+
+
+SQUARES = {"gauss-newton", "levenberg-marquardt", "least-squares"}  # methods for sums of squares
 
 
 def expected_of(method: str) -> Expected:
@@ -58,6 +64,9 @@ def solve(
     try:
         return problem.solve(method, options=expected_of(method).options, **more)
     except adj.ModelError as error:
+        if "takes sums of squares only" in str(error):
+            assert method in SQUARES and method in str(error)
+            return None
         assert bounded or constrained, f"{method} refuses a problem without bounds and constraints: {error}"
         assert method in str(error) and "takes no" in str(error)
         assert method not in (CONSTRAINED if constrained else BOUNDED)
@@ -91,6 +100,13 @@ def quadratic() -> adj.Problem:
     m.define(y, 0.5 * x + 0.5 * y)
     m.define("f", 0.5 * y @ (QUADRATIC @ y) - np.sum(y))
     return adj.Problem(m, minimize="f", over=["x"])
+
+
+def distance() -> adj.Problem:
+    """The distance from the minimizer of the quadratic, through the same cycle, as a sum of squares."""
+    m = quadratic().program.extended()
+    m.define("distance", np.sum((m["y"] - BEST) ** 2))
+    return adj.Problem(m, minimize="distance", over=["x"])
 
 
 def domain() -> adj.Problem:
@@ -189,8 +205,8 @@ def test_scipy_methods_are_there() -> None:
 
 @pytest.mark.parametrize("method", METHODS)
 def test_letter_case_does_not_matter(method: str) -> None:
-    result = quadratic().solve(method.upper(), options=expected_of(method).options)
-    assert result.success
+    problem = distance() if method in SQUARES else quadratic()
+    assert problem.solve(method.upper(), options=expected_of(method).options).success
 
 
 # -- multipliers: the change of the optimal objective per unit added to the right-hand side ------------------
@@ -289,6 +305,27 @@ def test_multipliers_of_arrays() -> None:
     np.testing.assert_allclose(result.multipliers["x"], [0.0, 0.0, -1.0], atol=1e-5)
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_rows_of_all_kinds_in_one_constraint(method: str) -> None:
+    """Equalities, inequalities and rows without sides, side by side in an array; nobody is warned of them."""
+    m = adj.Program()
+    x = m.input("x", [1.5, 2.0, 0.5, 3.0])
+    m.define("f", np.sum((x - [0.0, 1.0, 5.0, 2.0]) ** 2))
+    inf = np.inf
+    rows = adj.between([1.0, 0.0, -inf, -inf], x, [1.0, inf, 2.0, inf])
+    problem = adj.Problem(m, minimize="f", subject_to={"rows": rows, "free": adj.between(-inf, x[0] + x[1], inf)})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        result = solve(problem, method, constrained=True)
+    if result is None:
+        return
+    tol = 20 * expected_of(method).tol
+    np.testing.assert_allclose(result.x, [1.0, 1.0, 2.0, 2.0], atol=tol)
+    np.testing.assert_allclose(result.multipliers["rows"], [2.0, 0.0, -6.0, 0.0], atol=10 * tol)
+    assert result.multipliers["free"] == pytest.approx(0.0, abs=10 * tol)
+    assert result.residuals().primal <= tol
+
+
 # -- what all methods share ----------------------------------------------------------------------------------
 
 
@@ -296,7 +333,7 @@ def test_multipliers_of_arrays() -> None:
 def test_start_and_callback(method: str) -> None:
     points: list[Any] = []
     start = {"x": BEST + 0.1}
-    problem = quadratic()
+    problem = distance() if method in SQUARES else quadratic()
     result = problem.solve(
         method,
         options=expected_of(method).options,

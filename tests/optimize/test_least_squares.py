@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 
 import adjoint as adj
 from adjoint.expr import describe
@@ -184,8 +185,6 @@ def test_certified_regressions(name: str, data: Path) -> None:
 
 
 def sparse_matrix(rng: np.random.Generator, m: int, n: int) -> Any:
-    import scipy.sparse as sp
-
     J = sp.random_array((m, n), density=0.2, rng=rng, format="csr") + sp.csr_array(np.eye(m, n))
     J.sort_indices()
     return J
@@ -278,6 +277,9 @@ def test_many_variables(method: str) -> None:
     assert result.residuals().dual < 1e-6 and result.nit < 40
     assert np.sum(np.abs(result.x) == 0.6) > 10
     assert result.fun == pytest.approx(problem.solve("interior-point").fun, rel=1e-6)
+    solver = problem.__dict__["_least_squares"][2]["solver"]
+    assert problem.solve(method, start=result).nit <= 2
+    assert problem.__dict__["_least_squares"][2]["solver"] is solver
 
 
 @pytest.mark.parametrize("method", METHODS)

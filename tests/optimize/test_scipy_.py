@@ -13,7 +13,8 @@ import scipy.optimize as so
 import adjoint as adj
 from adjoint.optimize import scipy_
 from adjoint.optimize.base import Reduced
-from adjoint.optimize.scipy_ import BOUNDS, CONSTRAINTS, HESSIAN, NO_GRADIENT, SCIPY_METHODS
+from adjoint.optimize import SCIPY_METHODS
+from adjoint.optimize.scipy_ import BOUNDS, CONSTRAINTS, HESSIAN, NO_GRADIENT
 
 
 def coupled(n: int = 2) -> adj.Program:

@@ -56,12 +56,13 @@ class _Static(SymmetricSolver):
             try:
                 return self._regularized(A, entries)
             except (SingularMatrix, InaccurateFactors):
-                if self._delta >= REGULARIZATION[1]:
+                if self._delta >= REGULARIZATION[1] or not self.pattern.negative:
                     raise
                 self._delta *= 10.0
 
     def _regularized(self, A: Any, entries: np.ndarray) -> SymmetricFactorization:
-        entries[self._diagonal] = A.data[self._diagonal] + self._delta * self.pattern.signs
+        if self.pattern.negative:  # without rows of multipliers, the curvature of δ would hide a negative one
+            entries[self._diagonal] = A.data[self._diagonal] + self._delta * self.pattern.signs
         pivots = self._factored(entries)
         probe = self.pattern.full.probe
         r = probe - A @ self.solve(probe)

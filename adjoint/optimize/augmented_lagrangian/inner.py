@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from scipy import optimize
+import scipy
 
 from ...errors import EvaluationError
 from ..scaled import Point, ScaledProgram, evaluated
@@ -46,6 +46,7 @@ def projected_newton(
 ) -> Inner:
     """Minimize from a sample until the projected gradient is at most `tol`."""
     program = function.program
+    directions.forget()
     most = FAR * max(1.0, float(program.violation(s.point.c).max(initial=0.0)))
     for count in range(limit):
         size = projected_size(program, s.point.x, s.gradient)
@@ -152,7 +153,7 @@ def lbfgsb(function: AugmentedFunction, s: Sample, tol: float, limit: int, late:
     bounds = np.column_stack([program.lower, program.upper])
     options = {"maxiter": limit, "maxfun": 20 * limit, "gtol": tol, "ftol": 0.0, "maxcor": 20}
     try:
-        r = optimize.minimize(call, s.point.x, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
+        r = scipy.optimize.minimize(call, s.point.x, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
         count = int(r.nit)
     except StopIteration:
         return best, limit, "diverged" if diverged(program, best.point) else "stalled"

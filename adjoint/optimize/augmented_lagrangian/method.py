@@ -49,6 +49,7 @@ STATIONARY = 1e-5  # gradient of the violation, relative to it, at which its min
 CERTAIN = 1e5  # penalty parameter from which that is looked at
 POLISHED = 1e-1  # error from which on Newton's method on the conditions is tried
 RETREATS = 12  # starts anew with a larger penalty where the inner method diverges
+FAR = 1e12  # objective below which the program counts as unbounded where all progress has ended
 STALLS = 4  # updates in a row without progress that end the method
 
 
@@ -109,7 +110,7 @@ class Run:
         self.penalty = options.initial_penalty or first_penalty(program, p)
         self.tol = FIRST_TOL
         exact = program.hessian_pattern is not None
-        inner = options.inner if options.inner != "auto" else ("newton" if exact else "l-bfgs-b")
+        inner = options.inner if options.inner != "auto" else ("newton" if exact else "newton-cg")
         if inner == "newton" and not exact:
             inner = "newton-cg"
         self.directions: Directions | None = None
@@ -124,7 +125,8 @@ class Run:
     def solve(self) -> NLPOutcome:
         """Run to the end."""
         self.e = errors(self.program, self.p, self.y)
-        self.measure = self.last_measure = np.inf
+        self.best = self.p, self.y, self.e
+        self.last_measure = np.inf
         self.retreats = self.stalls = 0
         self.note(0.0, 0, "")
         status = self.judge()
@@ -136,12 +138,17 @@ class Run:
             status = status or self.judge()
             if status in ("infeasible", "failed") and self.again():
                 status = ""
+        if status in ("failed", "iteration_limit", "time_limit") and self.best[2].total < self.e.total:
+            self.p, self.y, self.e = self.best
         if status not in ("optimal", "infeasible", "unbounded") and self.within(self.options.tol):
             status = "optimal"
-        if status in ("failed", "evaluation_error") and self.within(self.options.acceptable_tol):
+        if status in ("failed", "evaluation_error", "iteration_limit") and self.acceptable():
             status = "acceptable"
-        if status == "failed" and self.stationary():
+        if status in ("failed", "iteration_limit") and self.stationary():
             status = "infeasible"
+        far = self.p.f / self.program.f_scale < -FAR * max(1.0, float(self.program.violation(self.p.c).sum()))
+        if status in ("failed", "iteration_limit") and far:
+            status = "unbounded"
         detail = self.error_text if status == "evaluation_error" else ""
         tol = self.options.constr_viol_tol
         return outcome(self.program, self.p, self.y, status, self.log.iterations, detail, tol)
@@ -152,8 +159,18 @@ class Run:
 
     def within(self, tol: float) -> bool:
         """Whether the errors are within a tolerance."""
+        return self.e.total <= tol and self.nearly_feasible()
+
+    def acceptable(self) -> bool:
+        """Whether the errors are acceptable, relative to the gradient of the objective where that is large."""
+        size = max(self.e.scale, float(np.abs(self.p.g).max(initial=0.0)))
+        e = self.e._replace(scale=size)
+        return e.total <= self.options.acceptable_tol and self.nearly_feasible()
+
+    def nearly_feasible(self) -> bool:
+        """Whether the unscaled violation is small."""
         violation = self.program.violation(self.p.c) / self.program.c_scale
-        return self.e.total <= tol and float(violation.max(initial=0.0)) <= self.options.constr_viol_tol
+        return float(violation.max(initial=0.0)) <= self.options.constr_viol_tol
 
     def judge(self) -> str:
         """The status that ends the method at its point, or ""."""
@@ -168,7 +185,7 @@ class Run:
         program, o = self.program, self.options
         function = AugmentedFunction(program, self.y, self.penalty)
         s, inner, flag = self.minimized(function)
-        if flag == "diverged":
+        if flag == "diverged" or (inner >= o.max_inner_iter and self.leaves(s)):
             return self.retreat(s, inner)
         step = float(np.abs(s.point.x - self.p.x).max(initial=0.0))
         # Birgin & Martínez, eq. 4.8: infeasibility and complementarity at once
@@ -176,6 +193,8 @@ class Run:
         before = self.e.total
         self.p, y = s.point, np.clip(s.y, -o.multiplier_bound, o.multiplier_bound)
         self.e = errors(program, self.p, y)
+        if self.e.total < self.best[2].total:
+            self.best = self.p, y, self.e
         stuck = flag == "stalled" and step <= 1e-14 and self.e.total >= before
         if self.polish(y):
             self.note(step, inner, "p")
@@ -200,6 +219,11 @@ class Run:
             return lbfgsb(function, s, tol, o.max_inner_iter, lambda: self.log.late)
         return projected_newton(function, s, self.directions, tol, o.max_inner_iter, lambda: self.log.late)
 
+    def leaves(self, s: Sample) -> bool:
+        """Whether a point is far below in the objective, and violates the rows as much as before or more."""
+        violation, before = (float(self.program.violation(c).max(initial=0.0)) for c in (s.point.c, self.p.c))
+        return violation > max(1e-3, 0.5 * before) and s.point.f < self.p.f - max(1.0, abs(self.p.f))
+
     def retreat(self, s: Sample, inner: int) -> str:
         """Start anew with a larger penalty, where the inner method diverges through points that are not feasible."""
         violation = self.program.violation(s.point.c)
@@ -207,6 +231,8 @@ class Run:
             self.p, self.y = s.point, s.y
             self.e = errors(self.program, self.p, self.y)
             return "unbounded"
+        if self.again():
+            return ""
         self.retreats += 1
         self.penalty *= 100.0
         self.note(0.0, inner, "d")
@@ -245,7 +271,7 @@ class Run:
         self.e = errors(program, self.p, self.y)
         self.penalty, self.tol = max(AGAIN, first_penalty(program, self.p)), FIRST_TOL
         self.last_measure, self.retreats, self.stalls, self.polish_at = np.inf, 0, 0, POLISHED
-        self.note(float(np.abs(move).max()), 0, "a")
+        self.note(float(np.abs(move).max(initial=0.0)), 0, "a")
         return True
 
     def stationary(self) -> bool:

@@ -50,6 +50,9 @@ class Directions(Protocol):
     def learn(self, alpha: float) -> bool:
         """Take in the length of the step that was found; whether longer ones may be tried."""
 
+    def forget(self) -> None:
+        """Start anew at another point."""
+
 
 class Direction(NamedTuple):
     """A direction, and whether it ends within the bounds; else it is of the free variables only."""
@@ -131,6 +134,9 @@ class FactoredNewton:
             side, binding, free = new_side, new_binding, new_free
         return None
 
+    def forget(self) -> None:
+        self.last, self.delta, self.least = min(self.last, 1.0), 0.0, 0.0
+
     def learn(self, alpha: float) -> bool:
         if alpha < SHORT:  # the model is not to be trusted this far
             self.least = max(GROW * self.delta, FIRST)
@@ -206,6 +212,9 @@ class ConjugateGradients:
             rr, old = float(r @ r), rr
             direction = r + (rr / old) * direction
         return Direction(d, False)
+
+    def forget(self) -> None:
+        self.regular = 0.0
 
     def learn(self, alpha: float) -> bool:
         return True

@@ -32,7 +32,8 @@ class AugmentedLagrangianOptions:
         Iterations of the inner method between two updates.
     inner : {"auto", "newton", "newton-cg", "l-bfgs-b"}
         The inner method: Newton's with sparse factors; with conjugate gradients, which need products only; SciPy's
-        L-BFGS-B. ``auto`` is the first, or the last where the program has no second derivatives.
+        L-BFGS-B. ``auto`` is the first, or the second, with differences of gradients, where the program has no second
+        derivatives.
     polish : {"yes", "no"}
         Newton steps on the optimality conditions of the active rows and bounds, between two updates.
     initial_penalty, max_penalty : float
@@ -56,7 +57,7 @@ class AugmentedLagrangianOptions:
     constr_viol_tol: float = 1e-4
     max_iter: int = 200
     max_wall_time: float = inf
-    max_inner_iter: int = 1000
+    max_inner_iter: int = 300
     inner: str = "auto"
     polish: str = "yes"
     initial_penalty: float = 0.0

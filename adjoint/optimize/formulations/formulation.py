@@ -8,9 +8,8 @@ derivatives; else the cycles are solved at each point, and derivatives are total
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -74,9 +73,10 @@ class Formulation:
     def _place(self, values: Mapping[str, Any], start: Any) -> None:
         """Where it is: values of inputs that are not moved, and the start."""
         self.values = dict(values)
+        self._x0: np.ndarray | None
         names = [v.name for v in self.variables]
         self._function = Function(self._program, self._outputs, names, sparse=True, values=self.values or None)
-        self.x0 = self._start(start)
+        self._begin, self._x0 = start, None
         self._at: dict[str, tuple[np.ndarray, Any]] = {}  # the last point of values and of first derivatives
 
     def at(self, values: Mapping[str, Any] | None = None, start: Any = None) -> Formulation:
@@ -97,6 +97,13 @@ class Formulation:
                 raise ModelError(f"{name!r} is moved by the optimizer: its start value goes to start={{...}}")
         other._place(values or {}, start)
         return other
+
+    @property
+    def x0(self) -> np.ndarray:
+        """The start; it may be outside of the bounds: methods move it."""
+        if self._x0 is None:
+            self._x0 = self._start(self._begin)
+        return self._x0
 
     # -- the program of the outputs
     def _combined(self) -> tuple[Any, list[str]]:
@@ -136,7 +143,8 @@ class Formulation:
         self.constraint_upper = np.concatenate([zero, *(high for _, high in sides)])
 
     def _start(self, start: Any) -> np.ndarray:
-        """Start values: those given, defaults and guesses, and what the definitions give at them."""
+        """Start values: those given, defaults and guesses, and what the definitions give at them. They may be outside of
+        the bounds: a method moves them."""
         problem = self.problem
         own = {v.name for v in self.variables}
         given = {k: start[k] for k in own if k in start} if start is not None else {}
@@ -148,15 +156,10 @@ class Formulation:
         moved = {v.name for v in problem.variables}
         plan = model.plan(free)
         values = input_values(plan, {**self.values, **{k: x for k, x in given.items() if k in moved}})
-        at = 0
-        for v in problem.variables:
-            low, high = self.lower[at : at + v.size].reshape(v.shape), self.upper[at : at + v.size].reshape(v.shape)
-            values[v] = np.clip(values[v], low, high)
-            at += v.size
         if self.kept.unknowns:
             _first_values(plan, values, given)
         x0 = pack(self.variables, values)
-        return np.clip(np.where(np.isfinite(x0), x0, 0.0), self.lower, self.upper)
+        return np.where(np.isfinite(x0), x0, 0.0)
 
     # -- values
     def _once(self, what: str, function: Any, x: np.ndarray) -> Any:
@@ -209,43 +212,53 @@ class Formulation:
         return _data_in(self._second, matrix)[self._lower]
 
     # -- structure
-    @cached_property
+    @property
     def _structure(self) -> Any:
         """The structure of the Jacobian of all outputs."""
-        return self._template("jacobian", (1 + self.m, self.n))
+        return self._once_made("jacobian", lambda: self._template("jacobian", (1 + self.m, self.n)))
 
-    @cached_property
+    @property
     def _second(self) -> Any:
-        return self._template("hessian", (self.n, self.n))
+        return self._once_made("hessian", lambda: self._template("hessian", (self.n, self.n)))
+
+    def _once_made(self, key: str, make: Callable[[], Any]) -> Any:
+        """What depends on the structure only is made for all values of the inputs at once."""
+        if key not in self.cache:
+            self.cache[key] = make()
+        return self.cache[key]
 
     def _template(self, which: str, shape: tuple[int, int]) -> Any:
         """The matrix of a kernel, or a full one where it has none."""
-        if which not in self.cache:
-            fast = self._function._fast()
-            record = getattr(fast._functions, which) if fast else None
-            self.cache[which] = None if record is None else record[1]._template
-        if self.cache[which] is not None:
-            return self.cache[which]
-        full = sp.csr_array(np.ones(shape))
-        if full.nnz != shape[0] * shape[1]:
-            raise AssertionError("the full pattern has every entry")
-        return full
+        fast = self._function._fast()
+        record = getattr(fast._functions, which) if fast else None
+        return sp.csr_array(np.ones(shape)) if record is None else record[1]._template
 
-    @cached_property
+    @property
     def jacobian_pattern(self) -> Pattern:
         """Rows and columns of the entries."""
+        return self._once_made("jacobian_pattern", self._jacobian_pattern)  # type: ignore[no-any-return]
+
+    def _jacobian_pattern(self) -> Pattern:
         S = self._structure
         rows = np.repeat(np.arange(self.m, dtype=np.int32), np.diff(S.indptr[1:]))
         return rows, S.indices[S.indptr[1] :].astype(np.int32)
 
-    @cached_property
+    @property
     def _lower(self) -> np.ndarray:
-        rows = np.repeat(np.arange(self.n), np.diff(self._second.indptr))
-        return np.flatnonzero(rows >= self._second.indices)
+        """Where the entries of the lower triangle are."""
 
-    @cached_property
+        def make() -> np.ndarray:
+            rows = np.repeat(np.arange(self.n), np.diff(self._second.indptr))
+            return np.flatnonzero(rows >= self._second.indices)
+
+        return self._once_made("lower", make)  # type: ignore[no-any-return]
+
+    @property
     def hessian_pattern(self) -> Pattern | None:
         """Rows and columns of the lower triangle; None where an equation has no second derivatives."""
+        return self._once_made("hessian_pattern", self._hessian_pattern)  # type: ignore[no-any-return]
+
+    def _hessian_pattern(self) -> Pattern | None:
         if not _twice_differentiable(self._function):
             return None
         S = self._second

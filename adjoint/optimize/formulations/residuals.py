@@ -39,11 +39,11 @@ class Residuals:
 
 
 def bound_multipliers(nlp: Any, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Multipliers of the bounds that leave the least dual residual: what ``∇f + Jᵀy`` leaves, where a bound exists."""
+    """Multipliers of the bounds from what ``∇f + Jᵀy`` leaves: r / (1 + d) at the distance d from the bound, so that
+    far from it the rest stays in the dual residual, and near it none does."""
     left = _lagrangian_gradient(nlp, x, y)
-    z_lower = np.where(np.isfinite(nlp.lower), np.maximum(left, 0.0), 0.0)
-    z_upper = np.where(np.isfinite(nlp.upper), np.maximum(-left, 0.0), 0.0)
-    return z_lower, z_upper
+    to_lower, to_upper = np.maximum(x - nlp.lower, 0.0), np.maximum(nlp.upper - x, 0.0)
+    return np.maximum(left, 0.0) / (1.0 + to_lower), np.maximum(-left, 0.0) / (1.0 + to_upper)
 
 
 def _lagrangian_gradient(nlp: Any, x: np.ndarray, y: np.ndarray) -> np.ndarray:

@@ -17,7 +17,7 @@ def smallest(options: InteriorOptions, f_scale: float = 1.0) -> float:
 def lowered(mu: float, least: float, errors: Errors, options: InteriorOptions, force: bool = False) -> float:
     """The barrier parameter for a point: lower while the barrier problem is solved well enough.
 
-    >>> lowered(0.1, 1e-9, Errors(0.0, 0.0, 0.02, 0.02, 1.0, 1.0), InteriorOptions())
+    >>> lowered(0.1, 1e-9, Errors(0.0, 0.0, 0.0, 0.02, 0.02, 1.0, 1.0), InteriorOptions())
     0.00015
     """
     while mu > least and (force or errors.total(mu) <= options.barrier_tol_factor * mu):

@@ -15,13 +15,17 @@ from .form import Form, Point
 from .inertia import Regularization, System
 from .options import InteriorOptions
 from .search import Search, Trial
+from .start import least_squares_multipliers
 from .step import Step, advance, measure, newton_step
 
-__all__ = ["Engine", "iterate", "renew"]
+__all__ = ["Engine", "called_back", "iterate", "renew"]
 
 TINY = 10 * 2.220446049250313e-16  # relative step below which no search can tell points apart
 TINY_DUAL = 1e-2
 TINY_THETA = 1e-4
+NEARLY, HALF = 1e-6, 0.5  # violation below which multipliers are renewed, and how much better they have to be
+CUT = 1e-3  # share of a step below which the next one is regularized
+RISING = 3  # iterations with more and more regularization after which they are
 STRONGEST = 5  # attempts to make a system accurate
 SOFT = 1.0 - 1e-4  # reduction of the primal-dual error by a soft restoration step (W&B, section 4.1)
 
@@ -60,6 +64,8 @@ class Engine:
         self.tiny = 0  # tiny steps in a row
         self.shortened = 0  # iterations in a row with a shortened step
         self.watchdog: Watchdog | None = None
+        self.delta_w = 0.0  # of the last step
+        self.rising = 0  # iterations in a row in which it rose
         self.soft = 0  # soft restoration steps in a row
         self.system: System | None = None
         self.strength = 0  # regularization that made the last system accurate
@@ -95,7 +101,7 @@ def iterate(e: Engine) -> str:
         if status:
             return status
         p = e.point
-        if e.adaptive is None or e.tiny > 1:
+        if e.watchdog is None and (e.adaptive is None or e.tiny > 1):  # its point is judged with the μ of its search
             mu = lowered(e.mu, e.least, p.errors, e.options, force=e.tiny > 1)
             if e.tiny > 1 and mu == e.mu:
                 return "tiny"
@@ -105,13 +111,15 @@ def iterate(e: Engine) -> str:
             p = e.point
         try:
             e.form.hessian(p.w, p.y)
+            step, failure = direction(e), "singular"
         except EvaluationError as error:
-            e.error = str(error)
-            return "evaluation"
-        step = direction(e)
-        if step is None:
-            return "singular"
-        trial = next_trial(e, step)
+            step, failure, e.error = None, "evaluation", str(error)
+        if step is not None:
+            trial = next_trial(e, step)
+        elif e.watchdog is not None:
+            trial = called_off(e, e.watchdog)
+        else:
+            return failure
         if trial is None:
             if e.fell_back():
                 continue
@@ -123,7 +131,7 @@ def direction(e: Engine) -> Step | None:
     """The step with factors of the right inertia; regularized where the solution stays inaccurate."""
     p = e.point
     sigma = e.form.bounds.diagonal(p.z / p.d)
-    step, chosen = None, e.adaptive is None or e.tiny > 1
+    step, chosen = None, e.adaptive is None or e.tiny > 1 or e.watchdog is not None
     strength = max(0, e.strength - 1)  # what was of no use lately is not tried every time
     while strength <= STRONGEST:
         e.system = e.regularization.factor(e.form, sigma, e.mu, strength)
@@ -176,7 +184,30 @@ def accept(e: Engine, trial: Trial) -> Trial:
     e.shortened = 0 if full else e.shortened + 1
     advance(p, trial.point, step, trial.alpha, step.alpha_dual, e.mu)
     move(e, trial.point)
+    delta = e.system.delta_w if e.system is not None else 0.0
+    e.rising = e.rising + 1 if 0.0 < e.delta_w < delta else 0
+    e.delta_w = delta
+    if trial.alpha < CUT * step.alpha and not delta:
+        e.strength = max(e.strength, 2)
+    if e.rising >= RISING and e.form.rows and trial.point.errors.dual > p.errors.dual:
+        renew_multipliers(e, trial.point)
     return trial
+
+
+def renew_multipliers(e: Engine, p: Point) -> None:
+    """Multipliers of the rows by least squares, if they are better.
+
+    A step regularized by δ puts δ dw into the multipliers: where the rows are nearly dependent these grow, and with them
+    the curvature that has to be regularized, without end.
+    """
+    if p.errors.primal > NEARLY:
+        return
+    old, before = p.y, p.errors.dual
+    p.y = least_squares_multipliers(e.form, p, e.options.constr_mult_init_max)
+    measure(e.form, p)
+    if p.errors.dual > HALF * before:
+        p.y = old
+        measure(e.form, p)
 
 
 def move(e: Engine, new: Point) -> None:
@@ -244,16 +275,21 @@ def watched(e: Engine, step: Step) -> Trial | None:
         if dog.left > 0 and derive(e, point):
             dog.left -= 1
             return accept(e, Trial(point, step, step.alpha, 1, "w"))
+    return called_off(e, dog)
+
+
+def called_back(e: Engine, dog: Watchdog) -> None:
+    """Return to where the watchdog began."""
     e.watchdog, e.shortened = None, 0
-    back_to(e, origin)
-    trial = e.search.along(origin, dog.step, dog.system, e.mu, e.tau, start=0.5 * dog.step.alpha)
+    e.form.set_jacobian(dog.point.J)
+    e.point = dog.point
+
+
+def called_off(e: Engine, dog: Watchdog) -> Trial | None:
+    """Search on where the watchdog began."""
+    called_back(e, dog)
+    trial = e.search.along(dog.point, dog.step, dog.system, e.mu, e.tau, start=0.5 * dog.step.alpha)
     return accept(e, trial) if trial is not None else softly(e, dog.step)
-
-
-def back_to(e: Engine, point: Point) -> None:
-    """Return to an earlier point."""
-    e.form.set_jacobian(point.J)
-    e.point = point
 
 
 # -- soft restoration --------------------------------------------------------------------------------------
@@ -262,7 +298,7 @@ def back_to(e: Engine, point: Point) -> None:
 def softly(e: Engine, step: Step) -> Trial | None:
     """A step that reduces the primal-dual error, where the filter accepts none (W&B, section 4.1)."""
     p = e.point
-    if e.soft >= e.options.max_soft_resto_iters:
+    if e.soft >= e.options.max_soft_resto_iters or not e.form.rows:
         e.soft = 0
         return None
     alpha = min(step.alpha, step.alpha_dual)

@@ -9,10 +9,11 @@ import numpy as np
 from ...errors import EvaluationError
 from ..nlp import NonlinearProgram
 from .form import Point
+from .projection import constraint_violation, within_bounds
 from .result import MESSAGES, InteriorResult, worst
 from .standard import StandardForm
 
-__all__ = ["constraint_violation", "crossed_bounds", "residuals", "unscaled", "words"]
+__all__ = ["crossed_bounds", "residuals", "unscaled", "words"]
 
 Multipliers = tuple[np.ndarray, np.ndarray, np.ndarray]
 
@@ -29,11 +30,6 @@ def unscaled(form: StandardForm, p: Point) -> tuple[np.ndarray, np.ndarray, np.n
         mine = of_x & (b.sign == sign)
         z[form.free[b.index[mine]]] = p.z[mine] / form.f_scale
     return x, y, z_lower, z_upper
-
-
-def constraint_violation(nlp: NonlinearProgram, c: np.ndarray) -> np.ndarray:
-    """How far each row is outside its sides."""
-    return np.maximum(np.maximum(nlp.constraint_lower - c, c - nlp.constraint_upper), 0.0)
 
 
 def residuals(
@@ -75,7 +71,7 @@ def residuals(
 def words(status: str, detail: str, violated: list[tuple[str, float]]) -> str:
     """The message of a status."""
     text = MESSAGES[status] + (f": {detail}" if detail else "")
-    if status in ("infeasible", "restoration_failed") and violated:
+    if violated:
         text += "; violated most: " + ", ".join(f"{name} by {by:.3g}" for name, by in violated[:5])
     return text
 
@@ -113,7 +109,8 @@ def failed_at_start(nlp: NonlinearProgram, status: str, detail: str, violated: A
 def finished(form: StandardForm, p: Point, status: str, detail: str, tolerance: float) -> InteriorResult:
     """The result at the last point, without what the run counted."""
     nlp = form.nlp
-    x, y, z_lower, z_upper = unscaled(form, p)
+    _, y, z_lower, z_upper = unscaled(form, p)
+    x = within_bounds(form, p)
     fixed = np.setdiff1d(np.arange(nlp.n), form.free, assume_unique=True)
     try:
         f = float(nlp.objective(x))
@@ -126,7 +123,7 @@ def finished(form: StandardForm, p: Point, status: str, detail: str, tolerance: 
         violation = np.zeros(nlp.m)
         violation[form.kept] = np.abs(p.c) / form.c_scale
     violated = []
-    if status in ("infeasible", "restoration_failed"):
+    if status not in ("optimal", "acceptable", "unbounded"):
         violated = worst(violation, nlp.constraint_names(), tolerance)
     message = words(status, detail, violated)
     return InteriorResult(x, f, y, z_lower, z_upper, status, message, 0, 0.0, residuals=found, violated=violated)

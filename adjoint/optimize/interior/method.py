@@ -20,7 +20,7 @@ from ..nlp import NonlinearProgram
 from .adaptive import Adaptive
 from .barrier import smallest
 from .bounds import largest
-from .engine import Engine, iterate
+from .engine import Engine, called_back, iterate
 from .finish import crossed_bounds, failed_at_start, finished, unscaled, without_freedom
 from .form import Point
 from .matrices import Workspace
@@ -41,6 +41,7 @@ Callback = Callable[[Intermediate], Any]
 
 WARM_MU = 1e-6  # barrier parameter of a warm start: 1e-4 and 1e-3 take one iteration more each on power flow
 UNBOUNDED = -1e20  # objective below which the program counts as unbounded
+LOST = 1e15  # decrease of the scaled objective, about 1/ε of its start, that counts as well
 
 
 def solve(
@@ -125,6 +126,7 @@ class Run:
         except EvaluationError as error:
             return failed_at_start(nlp, "evaluation_error", f"at the start, {error}")
         measure(form, p)
+        self.f_start = p.f
         mu = o.mu_init if self.start.mu is None else max(self.start.mu, smallest(o, form.f_scale))
         e = Engine(form, p, mu, o, self.judge, self.log)
         e.least = smallest(o, form.f_scale)
@@ -142,6 +144,8 @@ class Run:
             good = self.is_acceptable(e.point) and not self.recovery.may_forget
             status = "acceptable" if good else self.recovery.recover(status)
             status = status or iterate(e)
+        if e.watchdog is not None and status not in ("optimal", "acceptable"):
+            called_back(e, e.watchdog)
         status = {"evaluation": "evaluation_error"}.get(status, status)
         return self.complete(finished(form, e.point, status, e.error, min(o.constr_viol_tol, ALMOST * o.tol)), e)
 
@@ -168,17 +172,20 @@ class Run:
         if self.relaxation.overdue():
             self.relaxation.loosen()
             p = e.point
+        if e.watchdog is not None:
+            return self.limits()
         if self.is_acceptable(p):
             self.acceptable += 1
             if o.acceptable_iter and self.acceptable >= o.acceptable_iter:
                 return "acceptable"
         else:
             self.acceptable = 0
-        if e.watchdog is not None:
-            return self.limits()
-        if p.f / self.form.f_scale < UNBOUNDED or largest(p.w) > o.diverging_iterates_tol:
-            return "unbounded"
-        return self.limits()
+        return "unbounded" if self.diverged(p) else self.limits()
+
+    def diverged(self, p: Point) -> bool:
+        """Whether the point is so far away that the program counts as unbounded."""
+        far = largest(p.w) > self.options.diverging_iterates_tol
+        return far or p.f / self.form.f_scale < UNBOUNDED or p.f < -LOST * max(1.0, abs(self.f_start))
 
     def is_acceptable(self, p: Point) -> bool:
         """Whether the errors are within the acceptable ones."""

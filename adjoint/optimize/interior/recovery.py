@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .bounds import to_boundary
+from .bounds import largest, to_boundary
 from .engine import Engine, iterate, renew
 from .form import Point
 from .restoration import RestorationForm
@@ -18,8 +18,9 @@ from .step import evaluated, measure
 
 __all__ = ["ALMOST", "Recovery"]
 
-REQUIRED = 0.9  # κ_resto: what restoration must reduce the violation to
+REQUIRED = 0.9  # κ_resto: what restoration must reduce the largest violation to
 RESET = 1e3  # bound multipliers after restoration above which they start again
+RESPLITS = 5  # times that a search of the restoration which fails starts again
 RESCUES = 3  # times that a search which fails at a feasible point starts again
 ALMOST = 1e2  # violations below this many tolerances count as feasible
 
@@ -77,7 +78,9 @@ class Recovery:
         try:
             inner = Engine(form, begun(form, origin, mu), mu, e.options, self.judge, self.count)
             status = iterate(inner)
-            if status in ("search", "singular"):
+            for _ in range(RESPLITS):
+                if status not in ("search", "singular"):
+                    break
                 resplit(form, inner)
                 status = iterate(inner)
         finally:
@@ -93,7 +96,8 @@ class Recovery:
             f, c = form.program_values(inner.point.w)
             theta = float(np.abs(c).sum())
             phi = f - e.mu * e.form.bounds.barrier(inner.point.d[: len(origin.d)])
-            accepted = theta <= min(REQUIRED * origin.theta, e.search.filter.theta_max)
+            allowed = max(REQUIRED * origin.errors.primal, min(e.options.tol, e.options.constr_viol_tol))
+            accepted = largest(c) <= allowed and theta <= e.search.filter.theta_max
             if accepted and e.search.filter.admits(theta, phi):
                 return "restored"
         self.waiting = False

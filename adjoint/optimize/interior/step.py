@@ -14,6 +14,8 @@ __all__ = ["Errors", "Step", "advance", "evaluated", "measure", "newton_step"]
 
 SCALE_MAX = 100.0  # s_max of W&B, eq. 5
 KAPPA_SIGMA = 1e10  # W&B, eq. 16
+SMALL = 1e-5  # dual residual from which rounding is looked at
+ROUNDING = 1e-12  # relative error of derivatives
 
 
 @dataclass(slots=True, eq=False)
@@ -21,6 +23,7 @@ class Errors:
     """Violations of the optimality conditions (W&B, eq. 5)."""
 
     dual: float
+    counted: float  # the dual residual, without what rounding makes of its terms
     primal: float
     least: float  # d z, the smallest and the largest
     most: float
@@ -30,7 +33,7 @@ class Errors:
     def total(self, mu: float) -> float:
         """``E_μ``."""
         complementarity = max(self.most - mu, mu - self.least) / self.s_c
-        return max(self.dual / self.s_d, self.primal, complementarity)
+        return max(self.counted / self.s_d, self.primal, complementarity)
 
 
 def measure(form: Form, p: Point) -> None:
@@ -48,7 +51,20 @@ def measure(form: Form, p: Point) -> None:
         s_d = max(SCALE_MAX, (sum_y + sum_z) / (p.y.size + p.z.size)) / SCALE_MAX
     elif p.y.size:
         s_d = max(SCALE_MAX, sum_y / p.y.size) / SCALE_MAX
-    p.errors = Errors(dual, primal, least, most, s_d, s_c)
+    counted = beyond_rounding(form, p) if dual <= SMALL and p.y.size else dual
+    p.errors = Errors(dual, counted, primal, least, most, s_d, s_c)
+
+
+def beyond_rounding(form: Form, p: Point) -> float:
+    """The largest dual residual that is not small beside the terms ``Jᵀy`` it is the sum of.
+
+    Where terms of 1e5 cancel, 1e-8 is beyond what the functions' derivatives have digits for.
+    """
+    form.set_jacobian(np.abs(p.J))
+    terms = np.abs(form.transpose_dot(np.abs(p.y)))
+    form.set_jacobian(p.J)
+    r = np.abs(p.dual)
+    return float(np.maximum.reduce(r, where=r > ROUNDING * terms, initial=0.0))
 
 
 @dataclass(slots=True, eq=False)

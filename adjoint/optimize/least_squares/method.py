@@ -85,7 +85,16 @@ class LeastSquaresOutcome:
 class _Search:
     """A point with its residuals, and the state of the iteration."""
 
-    def __init__(self, residuals: Any, jacobian: Any, x: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> None:
+    def __init__(
+        self,
+        residuals: Any,
+        jacobian: Any,
+        x: np.ndarray,
+        lower: np.ndarray,
+        upper: np.ndarray,
+        workspace: dict[str, Any],
+    ) -> None:
+        self.workspace = workspace
         self.residuals, self.jacobian = residuals, jacobian
         self.lower, self.upper = lower, upper
         self.counts = {"residuals": 0, "jacobian": 0}
@@ -93,8 +102,6 @@ class _Search:
         self.x, self.scale = x, np.zeros(x.size)
         self.r = self._evaluated(x)
         self.sum = float(self.r @ self.r)
-        self.solver: Any = None
-        self.pattern: Any = None
 
     def _evaluated(self, x: np.ndarray) -> np.ndarray:
         self.counts["residuals"] += 1
@@ -136,10 +143,12 @@ class _Search:
 
     def _sparse(self, J: Any, scale: np.ndarray) -> Sparse:
         J.sort_indices()
-        same = self.pattern is not None and np.array_equal(J.indices, self.pattern[0])
-        if not same or not np.array_equal(J.indptr, self.pattern[1]):
-            self.pattern, self.solver = (J.indices, J.indptr), Sparse.solver(J)
-        return Sparse(J, self.r, scale, self.solver)
+        pattern = self.workspace.get("pattern")
+        if pattern is None or not all(
+            np.array_equal(*pair) for pair in zip(pattern, (J.indices, J.indptr), strict=True)
+        ):
+            self.workspace.update(pattern=(J.indices.copy(), J.indptr.copy()), solver=Sparse.solver(J))
+        return Sparse(J, self.r, scale, self.workspace["solver"])
 
     def step(self, damping: float) -> tuple[np.ndarray, float]:
         """A step, and the reduction of the sum of squares that the linearization predicts."""
@@ -217,6 +226,7 @@ def minimize_squares(
     options: LeastSquaresOptions,
     line_search: bool = False,
     callback: Callable[[np.ndarray, Record], bool] | None = None,
+    workspace: dict[str, Any] | None = None,
 ) -> LeastSquaresOutcome:
     """Minimize ``‖r(x)‖²`` between bounds.
 
@@ -228,6 +238,8 @@ def minimize_squares(
         Gauss–Newton instead of Levenberg–Marquardt.
     callback : callable, optional
         ``callback(x, record)`` after every iteration; True stops.
+    workspace : dict, optional
+        Where the solver of a sparse pattern, with its ordering, is kept from one call to the next.
 
     >>> line = np.array([1.0, 2.0, 4.0])
     >>> out = minimize_squares(
@@ -237,7 +249,7 @@ def minimize_squares(
     >>> out.status, round(float(out.x[0]), 6)
     ('optimal', 0.204776)
     """
-    s = _Search(residuals, jacobian, x0, lower, upper)
+    s = _Search(residuals, jacobian, x0, lower, upper, {} if workspace is None else workspace)
     loop = _Loop(s, options, line_search, callback)
     status = loop.run()
     message = MESSAGES[status]

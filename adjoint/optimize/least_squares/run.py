@@ -34,8 +34,8 @@ def solve_by_levenberg_marquardt(task: Task) -> Any:
     return _solve(task, line_search=False)
 
 
-def _residuals(task: Task, dense: bool) -> Function:
-    """The residuals as one function of the vector; their program is kept with the problem."""
+def _residuals(task: Task, dense: bool) -> tuple[Function, dict[str, Any]]:
+    """The residuals as one function of the vector, and the workspace; both are kept with the problem."""
     problem = task.problem
     if problem.constraints:
         raise ModelError(
@@ -54,10 +54,10 @@ def _residuals(task: Task, dense: bool) -> Function:
                 name += "'"
             program.define(name, r)
             names.append(name)
-        kept = problem.__dict__["_least_squares"] = program, names
-    program, names = kept
+        kept = problem.__dict__["_least_squares"] = program, names, {}
+    program, names, workspace = kept
     moved = [v.name for v in problem.variables]
-    return Function(program, names, moved, sparse=not dense, values=dict(task.values) or None)
+    return Function(program, names, moved, sparse=not dense, values=dict(task.values) or None), workspace
 
 
 def _solve(task: Task, line_search: bool) -> Any:
@@ -67,13 +67,15 @@ def _solve(task: Task, line_search: bool) -> Any:
     options = least_squares_options(given, task.method)
     n = sum(v.size for v in task.problem.variables)
     dense = options.linear_solver == "dense" or (options.linear_solver == "auto" and n <= DENSE_COLUMNS)
-    residuals = _residuals(task, dense)
     reduced = Reduced(task.problem, task.values)
+    residuals, workspace = _residuals(task, dense)
     x0 = reduced.start(task.start)
     told = None if task.callback is None else _told(task.callback)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", KinkWarning)
-        found = minimize_squares(residuals, residuals.jac, x0, reduced.lower, reduced.upper, options, line_search, told)
+        found = minimize_squares(
+            residuals, residuals.jac, x0, reduced.lower, reduced.upper, options, line_search, told, workspace
+        )
     return _finished(reduced, found)
 
 
@@ -123,7 +125,7 @@ def solve_by_scipy_least_squares(task: Task) -> Any:
     reduced = Reduced(task.problem, task.values)
     free = reduced.lower < reduced.upper  # SciPy takes no fixed variables
     dense = options.get("method") == "lm" or int(free.sum()) <= MANY
-    residuals = _residuals(task, dense)
+    residuals, _ = _residuals(task, dense)
     x = reduced.start(task.start)
     if options.get("method") == "lm" and bool(np.isfinite(reduced.lower).any() or np.isfinite(reduced.upper).any()):
         raise ModelError(f"method {task.method!r} with 'lm' takes no bounds; 'trf' and 'dogbox' do")

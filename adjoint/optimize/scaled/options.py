@@ -40,6 +40,8 @@ def _checked(what: str, value: Any, default: Any, choices: tuple[str, ...] | Non
         if value not in choices:
             raise ModelError(f"{what} is one of {choices}, not {value!r}")
         return value
+    if isinstance(default, str):
+        return str(value)
     try:
         number = float(value)
     except (TypeError, ValueError):

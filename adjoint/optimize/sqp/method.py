@@ -1,5 +1,6 @@
 """Sequential quadratic programming in a trust region, on the exact penalty function ``f + ν Σ violation``.
 
+A step is accepted too where the violation and the objective pass a filter [5]_, which is not hindered by a large price.
 The subproblems have elastic rows, so that they always have a solution (Fletcher's Sl1QP [1]_); the price ``ν`` is
 steered [2]_; a second-order correction keeps full steps near curved constraints [1]_ (section 14.4), [3]_ (section
 18.3).
@@ -11,6 +12,8 @@ References
        Methods Softw. 23, 2008, pp. 197-213.
 .. [3] J. Nocedal and S. J. Wright, "Numerical Optimization", 2nd ed., 2006.
 .. [4] A. R. Conn, N. I. M. Gould and P. L. Toint, "Trust-Region Methods", 2000 (section 17.4.2: rounding).
+.. [5] R. Fletcher and S. Leyffer, "Nonlinear programming without a penalty function", Math. Program. 91, 2002,
+       pp. 239-269.
 """
 
 from __future__ import annotations
@@ -37,9 +40,10 @@ from ..scaled import (
     without_point,
 )
 from .curvature import Curvature
+from .filter import Filter
 from .options import SQPOptions
 from .quadratic import QuadraticSolution
-from .subproblem import Subproblem, dense_jacobian, linearized, most_feasible, steered
+from .subproblem import FEASIBLE, Subproblem, dense_jacobian, linearized, most_feasible, steered
 
 __all__ = ["solve"]
 
@@ -47,11 +51,14 @@ ACCEPT, GOOD, POOR = 1e-4, 0.75, 0.25  # shares of the predicted reduction
 GROW, SHRINK = 3.0, 0.4
 SMALLEST, LARGEST = 1e-13, 1e10  # radii
 UNBOUNDED = 1e20
+NEARLY = 1e-6  # violation, relative to the variables, that far points may have
+FAR = 1e12  # the same, where steps end in rounding
 SATURATED = 0.99  # multipliers this near to the price belong to rows that the subproblem leaves violated
-STATIONARY = 1e-7  # relative reduction of the violation below which its minimum is reached
+STATIONARY, LOOSE = 1e-7, 1e-5  # relative reduction of the violation at its minimum; where all progress has ended
 ROUNDING = 50.0 * np.finfo(float).eps
 FALL = 20.0  # a price this much above the multipliers comes down
-PERTURBED, PERTURBATION = 3, 1e-1  # how often, and how far, a point is left where the violation is stationary
+AGAIN = 100.0  # how much dearer violations, and shorter the steps, are the second time
+PERTURBED, PERTURBATION = 4, 1e-1  # how often, and how far, a point is left where the violation is stationary
 FALLS = 10  # as often as this at most
 
 
@@ -119,6 +126,7 @@ class Run:
             self.y = np.asarray(y, dtype=float)[program.kept] * program.f_scale / program.c_scale
         self.price = max(self.price, 2.0 * float(np.abs(self.y).max(initial=0.0)))
         self.B = np.eye(program.n)
+        self.filter = Filter(float(program.violation(p.c).sum()))
 
     def solve(self) -> NLPOutcome:
         """Run to the end."""
@@ -131,26 +139,32 @@ class Run:
             except EvaluationError as error:
                 status, self.error_text = "evaluation_error", str(error)
             status = status or self.judge()
-            if status == "infeasible" and self.perturbed():
+            stuck = status == "failed" and not self.acceptable()
+            if (stuck or status == "infeasible") and self.perturbed():
                 status = ""
         if status not in ("optimal", "infeasible", "unbounded") and self.within(self.e, self.options.tol):
             status = "optimal"
-        if status in ("failed", "evaluation_error") and self.within(self.e, self.options.acceptable_tol):
+        if status in ("failed", "evaluation_error") and self.acceptable():
             status = "acceptable"
-        if status == "failed" and self.stationary():
-            status = "infeasible"
+        if status == "failed":
+            status = self.reason()
         detail = self.error_text if status == "evaluation_error" else ""
         tol = self.options.constr_viol_tol
         return outcome(self.program, self.p, self.y, status, self.log.iterations, detail, tol)
 
     def note(self, step: float, inner: int, flag: str) -> None:
-        """Log the point."""
+        """Log the point; flags: s corrected, - refused, e not evaluable, q inaccurate subproblem, t tiny, p moved."""
         self.log.record(self.p, self.y, self.e, self.price, step, self.radius, inner, flag)
 
     def within(self, e: Errors, tol: float) -> bool:
         """Whether the errors are within a tolerance."""
         violation = self.program.violation(self.p.c) / self.program.c_scale
         return e.total <= tol and float(violation.max(initial=0.0)) <= self.options.constr_viol_tol
+
+    def acceptable(self) -> bool:
+        """Whether the errors are acceptable, relative to the gradient of the objective where that is large."""
+        size = max(self.e.scale, float(np.abs(self.p.g).max(initial=0.0)))
+        return self.within(self.e._replace(scale=size), self.options.acceptable_tol)
 
     def converged(self, e: Errors) -> bool:
         """Whether the errors are within the tolerance, and the unscaled ones small too."""
@@ -163,7 +177,8 @@ class Run:
             return "optimal"
         far = float(np.abs(self.p.x).max(initial=0.0)) > UNBOUNDED
         if self.p.f / self.program.f_scale < -UNBOUNDED or far:
-            return "unbounded"
+            violation = float(self.program.violation(self.p.c).max(initial=0.0))
+            return "unbounded" if violation <= NEARLY * float(np.abs(self.p.x).max(initial=1.0)) else "failed"
         return self.log.limits()
 
     # -- one step ------------------------------------------------------------------------------------------
@@ -187,6 +202,10 @@ class Run:
                 return "optimal"
         size = float(np.abs(s.d / np.maximum(1.0, np.abs(p.x))).max(initial=0.0))
         noise = ROUNDING * max(1.0, abs(p.f), self.price * sub.violation)
+        if predicted <= noise and not s.accurate and self.radius > SMALLEST:  # a smaller program is easier to solve
+            self.fresh, self.radius = False, SHRINK * self.radius
+            self.note(0.0, s.iterations, "q")
+            return ""
         if predicted <= noise or size <= 1e-15:
             return self.last_step(s)
         trial, ratio, flag = self.tried(sub, s, predicted, noise)
@@ -208,23 +227,22 @@ class Run:
     ) -> tuple[Point | None, float, str]:
         """The point after the step, or after the corrected one, its ratio of reductions, and the flag."""
         p, program = self.p, self.program
-        merit = p.f + self.price * sub.violation
         x = np.clip(p.x + s.d, program.lower, program.upper)
         try:
             f, c = program.values(x)
         except EvaluationError as error:
             self.error_text = str(error)
             return None, -1.0, "e"
-        violation = float(program.violation(c).sum())
-        ratio = (merit - f - self.price * violation + noise) / (predicted + noise)
+        ratio = self.success(sub, s, predicted, noise, f, c)
         flag = ""
+        violation = float(program.violation(c).sum())
         if ratio < POOR and self.price * violation > 1e-2 * predicted:
             # second-order correction: the rows as they are at the end of the step
             corrected = sub.shifted(c - p.c - sub.program.A @ s.d).solve()
             other = np.clip(p.x + corrected.d, program.lower, program.upper)
             try:
                 of, oc = program.values(other)
-                better = (merit - of - self.price * float(program.violation(oc).sum()) + noise) / (predicted + noise)
+                better = self.success(sub, s, predicted, noise, of, oc)
                 if better > ratio:
                     x, f, c, ratio, flag = other, of, oc, better, "s"
             except EvaluationError:
@@ -232,10 +250,25 @@ class Run:
         if ratio < ACCEPT:
             return None, ratio, flag
         try:
-            return Point(x, f, c, *program.derivatives(x)), ratio, flag
+            new = Point(x, f, c, *program.derivatives(x))
         except EvaluationError as error:
             self.error_text = str(error)
             return None, -1.0, "e"
+        old = sub.violation, p.f
+        if not self.filter.on_objective(old, -sub.change(s)):
+            self.filter.add(old)
+        return new, ratio, flag
+
+    def success(
+        self, sub: Subproblem, s: QuadraticSolution, predicted: float, noise: float, f: float, c: np.ndarray
+    ) -> float:
+        """The ratio of reductions of the penalty function or, where the linearization is feasible, of the filter."""
+        violation = float(self.program.violation(c).sum())
+        gained = self.p.f - f + self.price * (sub.violation - violation)
+        ratio = (gained + noise) / (predicted + noise)
+        if s.violation > FEASIBLE * max(1.0, sub.violation):
+            return ratio
+        return max(ratio, self.filter.ratio((sub.violation, self.p.f), (violation, f), -sub.change(s)))
 
     def move(self, new: Point, s: QuadraticSolution) -> None:
         """Go to a point, with the multipliers of the subproblem."""
@@ -261,22 +294,29 @@ class Run:
         return ""
 
     def perturbed(self) -> bool:
-        """Leave a stationary point of the violation, which may be a saddle; False when that was done often enough, or
-        led back to no smaller violation."""
-        program = self.program
+        """Leave a stationary point of the violation: for the start, with smaller steps; then, as it may be a saddle,
+        for a point near. False when that was done often enough, or led back to no smaller violation."""
+        program, o = self.program, self.options
         violation = float(program.violation(self.p.c).sum())
-        if self.attempts >= PERTURBED or violation > 0.999 * self.least_violation:
+        if self.attempts >= PERTURBED or (self.attempts > 1 and violation > 0.999 * self.least_violation):
             return False
-        self.attempts, self.least_violation = self.attempts + 1, violation
-        width = PERTURBATION * np.maximum(1.0, np.abs(self.p.x))
-        move = width * np.random.default_rng(self.attempts).uniform(-1.0, 1.0, program.n)
+        self.attempts, self.least_violation = self.attempts + 1, min(violation, self.least_violation)
+        self.price, self.radius = o.initial_penalty, o.initial_radius
+        move = np.zeros(program.n)
+        if self.attempts == 1:
+            x, self.price, self.radius = program.x0, AGAIN * self.price, self.radius / AGAIN
+        else:
+            width = PERTURBATION * np.maximum(1.0, np.abs(self.p.x))
+            move = width * np.random.default_rng(self.attempts).uniform(-1.0, 1.0, program.n)
+            x = np.clip(self.p.x + move, program.lower, program.upper)
         try:
-            self.p = evaluated(program, np.clip(self.p.x + move, program.lower, program.upper))
+            self.p = evaluated(program, x)
         except EvaluationError:
             return False
-        self.y, self.price, self.radius = np.zeros(program.m), self.options.initial_penalty, self.options.initial_radius
+        self.filter = Filter(float(program.violation(self.p.c).sum()))
+        self.y = np.zeros(program.m)
         self.e, self.fresh = errors(program, self.p, self.y), True
-        self.note(float(np.abs(move).max()), 0, "p")
+        self.note(float(np.abs(move).max(initial=0.0)), 0, "p")
         return True
 
     def active(self) -> np.ndarray:
@@ -288,18 +328,24 @@ class Run:
         at = ((p.x - program.lower <= 1e-8) & (r > 1e-8)) | ((program.upper - p.x <= 1e-8) & (r < -1e-8))
         return np.vstack([dense_jacobian(program, p)[binding], np.eye(program.n)[at]])
 
-    def stationary(self) -> bool:
+    def reason(self) -> str:
+        """Why no progress is possible any further."""
+        if self.stationary(LOOSE):
+            return "infeasible"
+        far = self.p.f / self.program.f_scale < -FAR * max(1.0, float(self.program.violation(self.p.c).sum()))
+        return "unbounded" if far else "failed"
+
+    def stationary(self, tol: float = STATIONARY) -> bool:
         """Whether the violation cannot be reduced, to first order."""
         sub = linearized(self.program, self.p, self.B, 1.0, self.price)
         if sub.violation <= self.options.constr_viol_tol:
             return False
-        return sub.violation - most_feasible(sub).violation <= STATIONARY * max(1.0, sub.violation)
+        return sub.violation - most_feasible(sub).violation <= tol * max(1.0, sub.violation)
 
 
 def reduction(sub: Subproblem, s: QuadraticSolution) -> float:
     """The reduction of the penalty function that the subproblem predicts."""
-    q = sub.program
-    return q.price * (sub.violation - s.violation) - float(q.g @ s.d + 0.5 * s.d @ q.B @ s.d)
+    return sub.program.price * (sub.violation - s.violation) - sub.change(s)
 
 
 def first_multipliers(program: ScaledProgram, p: Point) -> np.ndarray:

@@ -46,12 +46,12 @@ class SQPOptions:
     tol: float = 1e-8
     acceptable_tol: float = 1e-6
     constr_viol_tol: float = 1e-4
-    dual_inf_tol: float = 1e-5
+    dual_inf_tol: float = 1e-6
     max_iter: int = 1000
     max_wall_time: float = inf
     initial_radius: float = 1.0
     initial_penalty: float = 10.0
-    max_penalty: float = 1e10
+    max_penalty: float = 1e8
     nlp_scaling_max_gradient: float = 100.0
     hessian_approximation: str = "exact"
     print_level: int = 0

@@ -21,7 +21,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import lapack
+import scipy
 
 __all__ = ["QuadraticProgram", "QuadraticSolution", "solve_quadratic"]
 
@@ -108,9 +108,10 @@ def solve_quadratic(q: QuadraticProgram) -> QuadraticSolution:
     """
     sides = _Sides(q)
     v = _first(q, sides)
-    best, best_error, stalled, count = v.copy(), np.inf, 0, 0
+    best, best_error, stalled, iterations = v.copy(), np.inf, 0, 0
     scale = max(1.0, float(np.abs(q.g).max(initial=0.0)))
-    for count in range(MAX_ITERATIONS):
+    while iterations < MAX_ITERATIONS:
+        iterations += 1
         residuals = _residuals(q, sides, v)
         gap = _gap(v)
         error = max(gap, *(float(np.abs(r).max(initial=0.0)) for r in residuals)) / scale
@@ -125,7 +126,7 @@ def solve_quadratic(q: QuadraticProgram) -> QuadraticSolution:
             break
         if not _advance(q, sides, v, residuals):
             break
-    return _solution(q, sides, best, count, best_error <= 1e-7)
+    return _solution(q, sides, best, iterations, best_error <= 1e-7)
 
 
 def _first(q: QuadraticProgram, s: _Sides) -> _Iterate:
@@ -167,7 +168,7 @@ def _advance(q: QuadraticProgram, s: _Sides, v: _Iterate, residuals: tuple[np.nd
         scaled = K * size * size[:, None]
     if not np.isfinite(scaled).all():
         return False
-    factors, pivots, info = lapack.dsytrf(scaled, lower=1)
+    factors, pivots, info = scipy.linalg.lapack.dsytrf(scaled, lower=1)
     if info < 0 or not np.isfinite(factors).all():
         return False
     products = v.below * v.z_lower, v.above * v.z_upper, v.t * low, v.p * high
@@ -175,7 +176,8 @@ def _advance(q: QuadraticProgram, s: _Sides, v: _Iterate, residuals: tuple[np.nd
     def step(targets: list[np.ndarray]) -> tuple[np.ndarray, ...]:
         # elimination of Δz, Δt, Δp from the linearized products, which then are r = target − product
         rl, ru, rt, rp = (a - b for a, b in zip(targets, products, strict=True))
-        b = np.concatenate([-residuals[0] + rl / v.below - ru / v.above, -residuals[1] - rp / high + rt / low])
+        with np.errstate(all="ignore"):
+            b = np.concatenate([-residuals[0] + rl / v.below - ru / v.above, -residuals[1] - rp / high + rt / low])
         x = _refined(K, size, factors, pivots, b)
         dd, dm = x[:n], -x[n:]
         dt, dp = (rt - v.t * dm) / low, (rp + v.p * dm) / high
@@ -205,7 +207,7 @@ def _refined(K: np.ndarray, size: np.ndarray, factors: np.ndarray, pivots: np.nd
     """The solution with one step of refinement; only the lower triangle of ``K`` is set."""
 
     def solved(r: np.ndarray) -> np.ndarray:
-        return size * lapack.dsytrs(factors, pivots, size * r, lower=1)[0]
+        return size * scipy.linalg.lapack.dsytrs(factors, pivots, size * r, lower=1)[0]
 
     with np.errstate(all="ignore"):
         x = solved(b)

@@ -15,7 +15,7 @@ import numpy as np
 from ..scaled import Point, ScaledProgram
 from .quadratic import QuadraticProgram, QuadraticSolution, solve_quadratic
 
-__all__ = ["Subproblem", "dense_jacobian", "linearized", "most_feasible", "steered"]
+__all__ = ["FEASIBLE", "Subproblem", "dense_jacobian", "linearized", "most_feasible", "steered"]
 
 FEASIBLE = 1e-9  # violation of the linearization that counts as none
 SHARE = 0.1  # of the possible reduction of the violation that a step must have
@@ -33,6 +33,11 @@ class Subproblem:
     def solve(self) -> QuadraticSolution:
         """Its solution."""
         return solve_quadratic(self.program)
+
+    def change(self, s: QuadraticSolution) -> float:
+        """The change of the objective that the model predicts."""
+        q = self.program
+        return float(q.g @ s.d + 0.5 * s.d @ q.B @ s.d)
 
     def shifted(self, residual: np.ndarray) -> Subproblem:
         """With other constant parts of the rows: ``c(x + d) − J d``, less ``c(x)``, for the second-order correction."""
