@@ -55,6 +55,7 @@ from .solve import BlockReport
 from .trace import TracedFunction, program, trace
 
 if TYPE_CHECKING:
+    from .inner import InnerReport, Schedule, argmin, fixed_point, inner_reports, root, single_level
     from .nl import SolFile, read_nl, read_sol, write_sol
 
 __version__ = "0.1.0"
@@ -75,6 +76,7 @@ __all__ = [
     "FileFormatError",
     "Function",
     "Included",
+    "InnerReport",
     "KinkWarning",
     "Lagrangian",
     "ModelError",
@@ -82,6 +84,7 @@ __all__ = [
     "Problem",
     "Program",
     "Report",
+    "Schedule",
     "ShapeError",
     "SingularError",
     "SingularWarning",
@@ -92,6 +95,7 @@ __all__ = [
     "TracedFunction",
     "UnsupportedError",
     "Variable",
+    "argmin",
     "array",
     "between",
     "cache_folder",
@@ -100,9 +104,11 @@ __all__ = [
     "erfc",
     "expit",
     "explain",
+    "fixed_point",
     "gamma",
     "gammaln",
     "get_num_threads",
+    "inner_reports",
     "log_softmax",
     "logsumexp",
     "mish",
@@ -111,9 +117,11 @@ __all__ = [
     "read_nl",
     "read_sol",
     "relu",
+    "root",
     "scatter_add",
     "segment_sum",
     "set_num_threads",
+    "single_level",
     "softmax",
     "softplus",
     "swish",
@@ -121,13 +129,25 @@ __all__ = [
     "write_sol",
 ]
 
-# Files of other modelling languages are read by few programs: their modules are loaded when they are asked for.
-_FILES = ("SolFile", "read_nl", "read_sol", "write_sol")
+# What few programs need is loaded when it is asked for.
+_LATER = {
+    "InnerReport": "inner",
+    "Schedule": "inner",
+    "SolFile": "nl",
+    "argmin": "inner",
+    "fixed_point": "inner",
+    "inner_reports": "inner",
+    "read_nl": "nl",
+    "read_sol": "nl",
+    "root": "inner",
+    "single_level": "inner",
+    "write_sol": "nl",
+}
 
 
 def __getattr__(name: str) -> Any:
-    if name in _FILES:
-        return getattr(import_module(".nl", __name__), name)
+    if name in _LATER:
+        return getattr(import_module(f".{_LATER[name]}", __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
@@ -139,4 +159,4 @@ FORMATS["nl"] = _write_nl
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_FILES})
+    return sorted({*globals(), *_LATER})

@@ -16,6 +16,7 @@ import scipy.sparse as sp
 import scipy.special
 
 import adjoint as adj
+from adjoint.inner import argmin, root
 from adjoint.primitive import Static
 
 Interval = tuple[float, float]
@@ -216,9 +217,7 @@ REFLECTED = REGULAR[[1, 0, 2]]  # negative determinant
 SPARSE = sp.csr_array(np.array([[1.0, 0.0, 2.0, 0.0], [0.0, 0.0, 0.0, 0.0], [0.0, -1.5, 0.5, 3.0]]))
 
 
-def external(
-    name: str, fun: Any, shapes: list[tuple[int, ...]], shape: tuple[int, ...], jac: Any = None
-) -> Any:
+def external(name: str, fun: Any, shapes: list[tuple[int, ...]], shape: tuple[int, ...], jac: Any = None) -> Any:
     """A black box, as the parameter of its row."""
     m = adj.Program()
     m.external(name, fun, [m.input(f"x{k}", shape=s) for k, s in enumerate(shapes)], shape, jac)
@@ -248,6 +247,41 @@ FLAT = external("flat", lambda x: x.T @ x, [(2, 2)], (2, 2), _gram_jacobian)
 ONE_SPARSE = external("sparse", lambda x: x**2, [(3,)], (3,), lambda x: sp.diags_array(2 * x))
 SCALAR = external("scalar", lambda x: x**3, [()], (), lambda x: 3 * x**2)
 POINT = (np.array([0.3, -1.2]), np.float64(0.7))
+
+
+def inner(solve: Callable[..., Any], fun: Callable[..., Any], guess: Any, *shapes: tuple[int, ...]) -> Any:
+    """An inner problem, as the parameter of its row."""
+    m = adj.Program()
+    return solve(fun, guess, *(m.input(f"p{k}", shape=s) for k, s in enumerate(shapes))).params[0]
+
+
+def _cubic_root(a: Any, b: Any) -> Any:
+    """y with y³ + y = a b, by Cardano's formula."""
+    half = a * b / 2
+    return np.cbrt(half + np.sqrt(half**2 + 1 / 27)) + np.cbrt(half - np.sqrt(half**2 + 1 / 27))
+
+
+CUBIC = inner(root, lambda y, a, b: y**3 + y - a * b, np.ones(3), (3,), ())
+LINEAR = inner(root, lambda y, A, b: A @ y - b, np.ones(2), (2, 2), (2,))
+QUADRATIC = inner(argmin, lambda y, A, b: 0.5 * y @ ((A.T @ A) @ y) - b @ y, np.ones(2), (2, 2), (2,))
+SCALAR_ROOT = inner(root, lambda y, a, b: y**3 + y - a * b, 1.0, (), ())
+COUPLING = np.array([[2.0, 0.3], [-0.4, 1.5]])
+RIGHT = np.array([0.7, -1.1])
+VALUES, FACTOR = np.array([0.5, -2.0, 3.0]), np.float64(1.3)
+
+
+def _root_reference(a: Any, b: Any, problem: Any) -> Any:
+    if problem in (CUBIC, SCALAR_ROOT):
+        return _cubic_root(a, b)
+    return np.linalg.solve(a if problem is LINEAR else a.T @ a, b)
+
+
+def _root_solve_reference(y: Any, a: Any, b: Any, right: Any, problem: Any, transpose: bool) -> Any:
+    if problem in (CUBIC, SCALAR_ROOT):
+        return right / (3 * y**2 + 1)
+    matrix = a if problem is LINEAR else a.T @ a
+    return np.linalg.solve(matrix.T if transpose else matrix, right)
+
 
 SAMPLES: dict[str, Sample] = {
     # arithmetic
@@ -311,18 +345,12 @@ SAMPLES: dict[str, Sample] = {
     ),
     # kinked and piecewise constant
     "sign": elementwise(np.sign, NONZERO, kinks=(kink([0.0], [0.0]),)),
-    "absolute": elementwise(
-        np.absolute, NONZERO, kinks=(kink([0.0], [0.0]), kink([[0.0, -2.0]], [[0.0, -1.0]]))
-    ),
+    "absolute": elementwise(np.absolute, NONZERO, kinks=(kink([0.0], [0.0]), kink([[0.0, -2.0]], [[0.0, -1.0]]))),
     "relu": elementwise(
         lambda x: np.maximum(x, 0.0), NONZERO, kinks=(kink([0.0], [0.0]), kink([[0.0, 2.0]], [[0.0, 1.0]]))
     ),
-    "maximum": elementwise(
-        np.maximum, (-3.0, 0.0), ((-3.0, -2.9), (0.1, 3.0)), kinks=(kink([1.0, 1.0], [0.5, 0.5]),)
-    ),
-    "minimum": elementwise(
-        np.minimum, (-3.0, 0.0), ((-3.0, -2.9), (0.1, 3.0)), kinks=(kink([1.0, 1.0], [0.5, 0.5]),)
-    ),
+    "maximum": elementwise(np.maximum, (-3.0, 0.0), ((-3.0, -2.9), (0.1, 3.0)), kinks=(kink([1.0, 1.0], [0.5, 0.5]),)),
+    "minimum": elementwise(np.minimum, (-3.0, 0.0), ((-3.0, -2.9), (0.1, 3.0)), kinks=(kink([1.0, 1.0], [0.5, 0.5]),)),
     "floor": step(np.floor, 2.0, 0.0, -1.0),
     "ceil": step(np.ceil, 2.0, 0.0, -1.0),
     "rint": step(np.rint, 0.5, 1.5, 2.5, -0.5, -1.5),
@@ -523,5 +551,24 @@ SAMPLES: dict[str, Sample] = {
             Kink(one(np.zeros(3), (0,)), (np.zeros(3),)),
             Kink(one(np.array([[0.0, 0.0], [3.0, 4.0]]), (1,)), (np.array([[0.0, 0.0], [0.6, 0.8]]),)),
         ),
+    ),
+    # inner problems
+    "root": arrays(
+        _root_reference,
+        Case((VALUES, FACTOR), (CUBIC,)),
+        Case((VALUES, FACTOR), (CUBIC,), held=(0,)),
+        Case((np.float64(0.8), FACTOR), (SCALAR_ROOT,)),
+        Case((COUPLING, RIGHT), (LINEAR,)),
+        Case((COUPLING, RIGHT), (QUADRATIC,)),
+        special=False,
+    ),
+    "root_solve": arrays(
+        _root_solve_reference,
+        Case((VALUES, VALUES[::-1].copy(), FACTOR, np.array([1.0, -0.5, 2.0])), (CUBIC, False)),
+        Case((np.float64(0.4), np.float64(0.8), FACTOR, np.float64(-2.0)), (SCALAR_ROOT, False)),
+        Case((RIGHT, COUPLING, RIGHT, np.array([1.0, -0.5])), (LINEAR, False)),
+        Case((RIGHT, COUPLING, RIGHT, np.array([1.0, -0.5])), (LINEAR, True)),
+        Case((RIGHT, COUPLING, RIGHT, np.array([1.0, -0.5])), (QUADRATIC, False)),
+        special=False,
     ),
 }

@@ -55,13 +55,13 @@ def test_a_sweep_compiles_nothing_again(method: str, formulation: str, made: Cou
     if formulation == "full" and method != "interior-point":
         return
     problem = beam(constrained=method in ("interior-point", "SLSQP", "trust-constr"))
-    result, loads = None, np.linspace(1.0, 1.5, 28)
-    for load in loads[:20]:  # what is called often is compiled in the first solves
+    result, loads = None, np.linspace(1.0, 1.5, 68)
+    for load in loads[:60]:  # what is called often is compiled in the first solves
         result = problem.solve(method, values={"load": load}, start=result, formulation=formulation)
         _ = result.solution["w"]
     before = made.copy()
     assert before["functions"] > 0
-    for load in loads[20:]:
+    for load in loads[60:]:
         result = problem.solve(method, values={"load": load}, start=result, formulation=formulation)
         assert result.success, result.message
         _ = result.solution["w"]

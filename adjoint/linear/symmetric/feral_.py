@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import threading
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,9 @@ from ..base import SingularMatrix
 from .interface import Inertia, SymmetricFactorization, SymmetricPattern, SymmetricSolver
 
 __all__ = ["FeralSolver", "is_available"]
+
+
+_THREAD = threading.local()
 
 
 @functools.cache
@@ -42,30 +46,42 @@ class FeralSolver(SymmetricSolver):
 
     def __init__(self, pattern: SymmetricPattern) -> None:
         self.pattern = pattern
-        self._solver = _package().Solver(parallel=False)
         rows, columns = pattern.indices.astype(np.int64), pattern.columns.astype(np.int64)
         self._matrix = _package().CscMatrix.from_triplet(pattern.n, rows, columns, np.ones(pattern.nnz))
-        self._first = True
 
     def factor(self, data: np.ndarray) -> SymmetricFactorization:
         self._matrix.set_values(self.pattern.checked(data))
+        solvers = _of_thread()
+        known = id(self) in solvers
+        solver = solvers[id(self)] if known else _package().Solver(parallel=False)
         try:
-            (self._solver.factor if self._first else self._solver.refactor)(self._matrix)
+            (solver.refactor if known else solver.factor)(self._matrix)
         except _package().FeralError as error:
             raise SingularMatrix(f"feral: {error}") from None
-        self._first = False
-        found = self._solver.inertia
+        solvers[id(self)] = solver
+        found = solver.inertia
         if found is None:
             raise SingularMatrix("feral: no factors")
-        return _Factors(self._solver, Inertia(int(found.n_pos), int(found.n_neg), int(found.n_zero)))
+        return _Factors(self, Inertia(int(found.n_pos), int(found.n_neg), int(found.n_zero)))
+
+    def __del__(self) -> None:
+        _of_thread().pop(id(self), None)
+
+
+def _of_thread() -> dict[int, Any]:
+    """The package's objects of this thread: they may be used, and deleted, by the thread that made them only."""
+    return _THREAD.__dict__.setdefault("solvers", {})  # type: ignore[no-any-return]
 
 
 class _Factors(SymmetricFactorization):
-    def __init__(self, solver: Any, inertia: Inertia) -> None:
+    def __init__(self, solver: FeralSolver, inertia: Inertia) -> None:
         self._solver, self.inertia = solver, inertia
 
     def solve(self, b: np.ndarray) -> np.ndarray:
+        solver = _of_thread().get(id(self._solver))
+        if solver is None:
+            raise SingularMatrix("feral: factors can be used by the thread that made them only")
         try:
-            return np.asarray(self._solver.solve(np.ascontiguousarray(b, dtype=float)))
+            return np.asarray(solver.solve(np.ascontiguousarray(b, dtype=float)))
         except _package().FeralError as error:
             raise SingularMatrix(f"feral: {error}") from None

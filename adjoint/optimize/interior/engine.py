@@ -24,7 +24,7 @@ TINY = 10 * 2.220446049250313e-16  # relative step below which no search can tel
 TINY_DUAL = 1e-2
 TINY_THETA = 1e-4
 NEARLY, HALF = 1e-6, 0.5  # violation below which multipliers are renewed, and how much better they have to be
-CUT = 1e-3  # share of a step below which the next one is regularized
+CUT = 1e-4  # share of a step below which the next one is regularized
 RISING = 3  # iterations with more and more regularization after which they are
 STRONGEST = 5  # attempts to make a system accurate
 SOFT = 1.0 - 1e-4  # reduction of the primal-dual error by a soft restoration step (W&B, section 4.1)
@@ -187,8 +187,7 @@ def accept(e: Engine, trial: Trial) -> Trial:
     delta = e.system.delta_w if e.system is not None else 0.0
     e.rising = e.rising + 1 if 0.0 < e.delta_w < delta else 0
     e.delta_w = delta
-    if trial.alpha < CUT * step.alpha and not delta:
-        e.strength = max(e.strength, 2)
+    e.regularization.damped = not delta and trial.alpha < CUT * step.alpha
     if e.rising >= RISING and e.form.rows and trial.point.errors.dual > p.errors.dual:
         renew_multipliers(e, trial.point)
     return trial

@@ -62,6 +62,7 @@ class Regularization:
     def __init__(self, steps: int) -> None:
         self.steps = steps
         self.last = 0.0
+        self.damped = False  # whether the next matrix is regularized though its inertia may be right
         self.dependent = 0  # factorizations in a row that needed δ_c
         self.factorizations = 0
 
@@ -72,7 +73,7 @@ class Regularization:
         makes the matrix as quasi-definite as factors without pivoting need it.
         """
         delta_c_on = DEPENDENT * mu**POWER if form.rows else 0.0
-        delta_w = 0.0
+        delta_w = self._raised(0.0) if self.damped else 0.0
         delta_c = delta_c_on if self.dependent >= DEGENERATE else 0.0
         if strength == 1:
             delta_c, delta_w = delta_c_on, (0.0 if delta_c == 0.0 and form.rows else self._raised(0.0))
