@@ -56,6 +56,7 @@ from .trace import TracedFunction, program, trace
 
 if TYPE_CHECKING:
     from .inner import InnerReport, Schedule, argmin, fixed_point, inner_reports, root, single_level
+    from .loops import ode, program_step, scan, steady_state
     from .nl import SolFile, read_nl, read_sol, write_sol
 
 __version__ = "0.1.0"
@@ -112,18 +113,22 @@ __all__ = [
     "log_softmax",
     "logsumexp",
     "mish",
+    "ode",
     "program",
+    "program_step",
     "put",
     "read_nl",
     "read_sol",
     "relu",
     "root",
+    "scan",
     "scatter_add",
     "segment_sum",
     "set_num_threads",
     "single_level",
     "softmax",
     "softplus",
+    "steady_state",
     "swish",
     "trace",
     "write_sol",
@@ -137,10 +142,14 @@ _LATER = {
     "argmin": "inner",
     "fixed_point": "inner",
     "inner_reports": "inner",
+    "ode": "loops",
+    "program_step": "loops",
     "read_nl": "nl",
     "read_sol": "nl",
     "root": "inner",
+    "scan": "loops",
     "single_level": "inner",
+    "steady_state": "loops",
     "write_sol": "nl",
 }
 

@@ -11,6 +11,7 @@ import scipy.sparse as sp
 from . import totals
 from .blocks import Values
 from .check import DerivativeCheck, check_derivatives
+from .diagnose import Diagnosis, diagnose
 from .equations import number
 from .errors import ModelError, NameLookupError, Status, closest
 from .evaluation import pulled
@@ -280,6 +281,30 @@ class Solution(Mapping):  # type: ignore[type-arg]
         inputs = self._wrt(wrt)
         label = of if isinstance(of, str) else getattr(of, "name", "the weighted sum")
         return check_derivatives(self._state, seeds_of(self._model, of), label, inputs)
+
+    def diagnose(
+        self,
+        of: str | Mapping[str, Any],
+        along: Sequence[str] | None = None,
+        vanishing: float = 1e-6,
+        exploding: float = 1e6,
+    ) -> Diagnosis:
+        """The sizes of multipliers along the depth of the program, and along the time of each ``adj.scan`` in it.
+
+        Parameters
+        ----------
+        along : list of names, optional
+            Layers from the start to the objective. Default: all variables that it depends on, by depth.
+        vanishing, exploding : float
+            Flagged are layers whose size, beside that of the layer next to the objective, is below or above.
+
+        Returns
+        -------
+        Diagnosis
+            ``print`` shows it; ``.ok``, ``.series``, ``.plot()``.
+        """
+        label = of if isinstance(of, str) else getattr(of, "name", "the weighted sum")
+        return diagnose(self._state, seeds_of(self._model, of), label, along, vanishing, exploding)
 
 
 def _words(kind: str, of: Any, wrt: Any) -> tuple[Any, ...] | None:

@@ -57,7 +57,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("trace", "optimize", "system"),
     ("problem",),
     ("inner",),
-    ("scan",),
+    ("loops",),
     ("io", "nl"),
     ("report",),
     ("__init__",),

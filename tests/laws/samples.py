@@ -18,6 +18,7 @@ import scipy.special
 import adjoint as adj
 from adjoint.inner import argmin, root
 from adjoint.primitive import Static
+from tests.loops.loops import BACKWARDS, FEW, LOOP, WANTED, pulled, scanned
 
 Interval = tuple[float, float]
 Intervals = Interval | tuple[Interval, ...]
@@ -282,6 +283,9 @@ def _root_solve_reference(y: Any, a: Any, b: Any, right: Any, problem: Any, tran
     matrix = a if problem is LINEAR else a.T @ a
     return np.linalg.solve(matrix.T if transpose else matrix, right)
 
+
+AT = (np.array([0.4, -1.1]), np.array([0.7]), np.array([0.3, 1.2, -0.5, 0.8, 0.1, -0.9]))  # of a loop: c, p, x
+BACK = (np.array([0.6, -0.2]), np.array([1.0, 0.4, -0.7, 0.2, 0.9, -1.3]))  # cotangents of its end and outputs
 
 SAMPLES: dict[str, Sample] = {
     # arithmetic
@@ -569,6 +573,24 @@ SAMPLES: dict[str, Sample] = {
         Case((RIGHT, COUPLING, RIGHT, np.array([1.0, -0.5])), (LINEAR, False)),
         Case((RIGHT, COUPLING, RIGHT, np.array([1.0, -0.5])), (LINEAR, True)),
         Case((RIGHT, COUPLING, RIGHT, np.array([1.0, -0.5])), (QUADRATIC, False)),
+        special=False,
+    ),
+    # loops
+    "scan": arrays(
+        scanned,
+        Case(AT, (LOOP,)),
+        Case(AT, (BACKWARDS,)),
+        Case(AT, (FEW,)),
+        Case(AT, (LOOP,), held=(1,)),
+        Case(AT, (LOOP,), held=(0, 2)),
+        special=False,
+    ),
+    "scan_adjoint": arrays(
+        pulled,
+        Case((*AT, *BACK), (LOOP, WANTED)),
+        Case((*AT, *BACK), (BACKWARDS, WANTED)),
+        Case((*AT, *BACK), (FEW, WANTED)),
+        Case((*AT, *BACK), (LOOP, WANTED), held=(0, 2, 4)),
         special=False,
     ),
 }
