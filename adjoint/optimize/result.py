@@ -177,7 +177,7 @@ class ResultMethods(dict):  # type: ignore[type-arg]
     def __repr__(self: Any) -> str:
         # SciPy's own form cannot print an empty dict, and knows no other mappings.
         shown = {k: dict(v) if isinstance(v, Mapping) else v for k, v in self.items() if not k.startswith("_")}
-        return repr(scipy.optimize.OptimizeResult({k: v for k, v in shown.items() if not (v == {} and type(v) is dict)}))
+        return repr(scipy.optimize.OptimizeResult({k: v for k, v in shown.items() if not (type(v) is dict and not v)}))
 
 
 @functools.cache

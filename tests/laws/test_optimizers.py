@@ -18,7 +18,8 @@ import pytest
 import adjoint as adj
 from adjoint.optimize import OPTIMIZERS
 
-METHODS = sorted(OPTIMIZERS)
+# Plain descent and ascent diverges by design (docs/training.md); splitting is for programs that are cut into blocks.
+METHODS = sorted(set(OPTIMIZERS) - {"gradient-descent-ascent", "admm", "mac"})
 
 
 @dataclass(frozen=True)
@@ -44,13 +45,18 @@ EXPECTED = {
     "trust-constr": Expected(1e-4, {"gtol": 1e-8, "xtol": 1e-10, "maxiter": 2000}),
     "least-squares": Expected(options={"ftol": 1e-12, "xtol": 1e-12, "gtol": 1e-12}),
     "dogleg": Expected(need_not=frozenset({"domain"})),  # where the Hessian is positive definite
+    "sgd": Expected(options={"learning_rate": 0.1}, need_not=frozenset({"rosenbrock"})),
+    "adam": Expected(options={"learning_rate": 0.02}),
+    "rprop": Expected(options={"step_min": 1e-12}),
+    "bdmm": Expected(need_not=frozenset({"sellar"})),  # a differential equation that takes its time
+    "extragradient": Expected(options={"damping": 0.3}),
 }
 CONSTRAINED = {"SLSQP", "trust-constr", "COBYLA", "COBYQA"}
 BOUNDED = {*CONSTRAINED, "Nelder-Mead", "Powell", "L-BFGS-B", "TNC"}
 SCIPY = {*BOUNDED, "CG", "BFGS", "Newton-CG", "dogleg", "trust-ncg", "trust-krylov", "trust-exact"}
 
 
-SQUARES = {"gauss-newton", "levenberg-marquardt", "least-squares"}  # methods for sums of squares
+SQUARES = {"gauss-newton", "levenberg-marquardt", "least-squares", "natural-gradient"}  # methods for sums of squares
 
 
 def expected_of(method: str) -> Expected:

@@ -177,6 +177,25 @@ def test_lost_work_is_done_again_and_changes_nothing() -> None:
     assert result.redone > 0
 
 
+class Silent(Losing):
+    """An executor that never answers some of its work."""
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+        if (self.calls + 1) % self.every == 0:
+            self.calls += 1
+            return Future()
+        return super().submit(fn, *args, **kwargs)
+
+
+def test_work_that_is_late_is_done_again() -> None:
+    problem, shards, _, _ = least_squares()
+    options = {"penalty": 10.0, "max_iter": 4}
+    calm = consensus(problem, shards, executor="serial", options=options)
+    late = consensus(problem, shards, executor=Silent(every=6), options={**options, "timeout": 0.1})
+    assert late.redone >= 2
+    np.testing.assert_array_equal(late.x["w"], calm.x["w"])
+
+
 def test_work_that_is_always_lost_is_an_error() -> None:
     problem, shards, _, _ = least_squares()
     with pytest.raises(WorkerError, match="lost 4 times; the last time: ConnectionError: worker lost"):

@@ -11,7 +11,7 @@ from adjoint.errors import ModelError
 from adjoint.optimize.interior import InteriorOptions, Intermediate, Workspace, solve
 from adjoint.optimize.nlp import NonlinearProgram
 
-from .nlp_cases import CASES, hs071, linear_rows, logarithm, quadratic, rosenbrock, wachter_biegler
+from .nlp_cases import CASES, Program, hs071, linear_rows, logarithm, quadratic, rosenbrock, wachter_biegler
 
 
 def check_optimality(program: Any, result: Any, tolerance: float = 1e-5) -> None:
@@ -254,3 +254,75 @@ def test_duplicate_entries_of_patterns_add_up() -> None:
     program.hessian_pattern = np.array([0, 1, 1]), np.array([0, 1, 1])
     program.hessian = lambda x, sigma, y: sigma * np.array([2.0, 0.5, 1.5])
     assert solve(program).x == pytest.approx(plain.x, abs=1e-8)
+
+
+def test_without_constraints_no_answer_is_above_the_start() -> None:
+    """A watchdog that fails goes back to where it began."""
+    program = rosenbrock(2)
+    program.objective = lambda x: float(abs(x[0]) + x[1] ** 2)
+    program.gradient = lambda x: np.array([np.sign(x[0]), 2.0 * x[1]])
+    program.hessian = lambda x, sigma, y: sigma * np.array([0.0, 0.0, 2.0])
+    program.hessian_pattern = np.array([0, 1, 1]), np.array([0, 0, 1])
+    program.x0 = np.array([1.0, 0.7])
+    assert solve(program).f <= 1.49
+    for most in range(8, 16):
+        assert solve(program, {"max_iter": most}).f <= 1.49
+
+
+def test_limits_name_what_is_violated() -> None:
+    result = solve(hs071(), {"max_iter": 1})
+    assert result.status == "iteration_limit"
+    assert result.violated and result.violated[0][0] in result.message
+
+
+def test_bounds_and_rows_hold_where_bounds_leave_no_interior() -> None:
+    """Projected to the bounds, the first variable would move the row by 1e4 times what it was outside."""
+    program = quadratic(
+        np.zeros((2, 2)),
+        [1.0, 1.0],
+        [3.0, 3.0],
+        [[1e4, 1.0], [1.0, 0.0]],
+        lower=[1.0, 0.0],
+        upper=[np.inf, np.inf],
+        constraint_lower=[1e4 + 2.0, -np.inf],
+        constraint_upper=[1e4 + 2.0, 1.0],
+    )
+    result = solve(program)
+    assert result.success
+    assert result.x == pytest.approx([1.0, 2.0], abs=1e-6)
+    assert (result.x >= program.lower).all()
+    assert result.residuals["primal"] < 1e-7
+
+
+def test_an_objective_without_bound_is_seen_early() -> None:
+    program = quadratic(
+        np.zeros((3, 3)),
+        [1.0, -1.0, 0.0],
+        [1.0, 2.0, 3.0],
+        [[1.0, 1.0, 1.0]],
+        constraint_lower=[6.0],
+        constraint_upper=[6.0],
+    )
+    result = solve(program)
+    assert result.status == "unbounded" and result.iterations < 50
+
+
+def test_multipliers_that_grow_with_the_regularization_are_renewed() -> None:
+    """BT8 of Boggs and Tolle: the gradients of both rows are parallel at the solution (1, 0, 0, 0, 0)."""
+    program = Program(
+        [1.0, 1.0, 1.0, 0.0, 0.0],
+        lambda x: float(x[:3] @ x[:3]),
+        lambda x: np.concatenate([2.0 * x[:3], [0.0, 0.0]]),
+        lambda x, sigma, y: np.diag(
+            [2.0 * sigma + 2.0 * y[1], 2.0 * sigma + 2.0 * (y[0] + y[1]), 2.0 * sigma, -2.0 * y[0], -2.0 * y[1]]
+        ),
+        c=lambda x: np.array([x[0] + x[1] ** 2 - x[3] ** 2 - 1.0, x[0] ** 2 + x[1] ** 2 - x[4] ** 2 - 1.0]),
+        jac=lambda x: np.array(
+            [[1.0, 2.0 * x[1], 0.0, -2.0 * x[3], 0.0], [2.0 * x[0], 2.0 * x[1], 0.0, 0.0, -2.0 * x[4]]]
+        ),
+        constraint_lower=[0.0, 0.0],
+        constraint_upper=[0.0, 0.0],
+    )
+    result = solve(program)
+    assert result.status == "optimal" and result.iterations <= 30
+    assert result.x == pytest.approx([1.0, 0.0, 0.0, 0.0, 0.0], abs=1e-3)

@@ -17,7 +17,9 @@ import adjoint as adj
 from adjoint.optimize import OPTIMIZERS, ipopt_, pounce_, uno_
 
 INSTALLED = {"ipopt": ipopt_.is_available, "pounce": pounce_.is_available, "uno": uno_.is_available}
-METHODS = [name for name in sorted(OPTIMIZERS) if INSTALLED.get(name, lambda: True)()]
+# Methods that follow differential equations, and those that end where a penalty does, have tests of their own.
+OTHERS = {"admm", "bdmm", "extragradient", "gradient-descent-ascent", "mac", "mdmm", "penalty", "sgd", "adam", "momentum"}
+METHODS = [name for name in sorted(set(OPTIMIZERS) - OTHERS) if INSTALLED.get(name, lambda: True)()]
 FULL = [name for name in METHODS if OPTIMIZERS[name].full_space]
 
 # How exactly methods end, and the options with which they do; the others: 1e-5 with their defaults.
@@ -32,6 +34,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "TNC": {"maxfun": 4000, "ftol": 1e-15, "gtol": 1e-10},
     "trust-constr": {"gtol": 1e-9, "xtol": 1e-11, "maxiter": 3000},
     "least-squares": {"ftol": 1e-14, "xtol": 1e-14, "gtol": 1e-12},
+    "rprop": {"step_min": 1e-12},
 }
 INF = np.inf
 

@@ -196,7 +196,7 @@ def accept(e: Engine, trial: Trial) -> Trial:
 def renew_multipliers(e: Engine, p: Point) -> None:
     """Multipliers of the rows by least squares, if they are better.
 
-    A step regularized by δ puts δ dw into the multipliers: where the rows are nearly dependent these grow, and with them
+    A step regularized by δ puts δ dw into the multipliers: where rows are nearly dependent these grow, and with them
     the curvature that has to be regularized, without end.
     """
     if p.errors.primal > NEARLY:

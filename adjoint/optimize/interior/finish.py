@@ -111,7 +111,7 @@ def finished(form: StandardForm, p: Point, status: str, detail: str, tolerance: 
     nlp = form.nlp
     _, y, z_lower, z_upper = unscaled(form, p)
     x = within_bounds(form, p)
-    fixed = np.setdiff1d(np.arange(nlp.n), form.free, assume_unique=True)
+    fixed = np.zeros(0, dtype=int) if form.all_free else np.flatnonzero(nlp.lower == nlp.upper)
     try:
         f = float(nlp.objective(x))
         found, violation = residuals(nlp, x, (y, z_lower, z_upper), fixed)

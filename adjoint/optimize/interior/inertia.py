@@ -38,7 +38,10 @@ class System:
         size = max(largest(r), largest(s))
         best, kept = np.inf, (dw, dy)
         for step in range(self.steps + 1):
-            er = r - (form.hessian_dot(dw) + self.sigma * dw + form.transpose_dot(dy))
+            er = form.hessian_dot(dw)
+            er += self.sigma * dw
+            er += form.transpose_dot(dy)
+            np.subtract(r, er, out=er)
             es = s - form.jacobian_dot(dw)
             if self.delta_c:
                 es += self.delta_c * dy

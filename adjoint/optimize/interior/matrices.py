@@ -81,7 +81,8 @@ class Workspace:
 
     def get(self, key: tuple[Any, ...], make: Callable[[], tuple[Any, ...]]) -> tuple[Any, ...]:
         """The parts for a key of arrays and plain values, made if the last ones are for another."""
-        same = len(key) == len(self.key) and all(np.array_equal(a, b) for a, b in zip(key, self.key, strict=True))
+        same = len(key) == len(self.key)
+        same = same and all(a is b or np.array_equal(a, b) for a, b in zip(key, self.key, strict=True))
         if not same:
             self.key, self.parts = key, make()
         return self.parts

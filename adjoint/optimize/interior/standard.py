@@ -52,35 +52,31 @@ class StandardForm(Form):
         self.set_bounds(options.bound_relax_factor)
 
     def _patterns(self, nlp: NonlinearProgram, workspace: Workspace) -> None:
-        """Entries of the derivatives that belong to free variables and kept rows."""
-        new_col, new_row = np.full(nlp.n, -1), np.full(nlp.m, -1)
-        new_col[self.free], new_row[self.kept] = np.arange(self.n), np.arange(self.rows)
-        rows, cols = (np.asarray(v, dtype=np.int64) for v in nlp.jacobian_pattern)
-        keep = (new_row[rows] >= 0) & (new_col[cols] >= 0)
-        self._take_jacobian = None if keep.all() else np.flatnonzero(keep)
-        self.jacobian_pattern = new_row[rows[keep]], new_col[cols[keep]]
+        """Entries of the derivatives that belong to free variables and kept rows, and the matrices they make."""
         self.curvature: LimitedMemory | None = None
         none = np.zeros(0, dtype=np.int64)
-        if nlp.hessian_pattern is None or self.options.hessian_approximation == "limited-memory":
+        hessian = nlp.hessian_pattern
+        if hessian is None or self.options.hessian_approximation == "limited-memory":
             self.curvature = LimitedMemory(self.n, self.options.limited_memory_max_history, self.rows > 0)
-            self.hessian_pattern, self._take_hessian = (none, none), None
-        else:
-            rows, cols = (np.asarray(v, dtype=np.int64) for v in nlp.hessian_pattern)
-            keep = (new_col[rows] >= 0) & (new_col[cols] >= 0)
-            self._take_hessian = None if keep.all() else np.flatnonzero(keep)
-            self.hessian_pattern = new_col[rows[keep]], new_col[cols[keep]]
+            hessian = none, none
+        key = (*nlp.jacobian_pattern, *hessian, self.free, self.kept, nlp.n, nlp.m, self.options.linear_solver)
+        parts = workspace.get(key, lambda: self._matrices(nlp, hessian))
+        self._take_jacobian, self.jacobian_pattern, self._take_hessian, self.hessian_pattern, *parts = parts
+        self.A, self.W, self._mirror, self.system = parts
         self._H, self._J = np.zeros(len(self.hessian_pattern[0])), np.zeros(len(self.jacobian_pattern[0]))
         self._no_hessian = np.zeros_like(self._H)
-        solver = self.options.linear_solver
-        key = (self.n, self.rows, solver, *self.jacobian_pattern, *self.hessian_pattern)
-        self.A, self.W, self._mirror, self.system = workspace.get(key, lambda: self._matrices(solver))
         self._row_scale = np.ones(len(self._J))
 
-    def _matrices(self, solver: str) -> tuple[Products, Products, np.ndarray, AugmentedSystem]:
-        """Products and factors of the patterns."""
-        A = Products(*self.jacobian_pattern, (self.rows, self.n))
-        W, mirror = symmetric_products(*self.hessian_pattern, self.n)
-        return A, W, mirror, AugmentedSystem(self.hessian_pattern, self.jacobian_pattern, self.n, self.rows, solver)
+    def _matrices(self, nlp: NonlinearProgram, hessian: tuple[np.ndarray, np.ndarray]) -> tuple[Any, ...]:
+        """Which entries are taken and their patterns; products and factors of these."""
+        new_col, new_row = np.full(nlp.n, -1), np.full(nlp.m, -1)
+        new_col[self.free], new_row[self.kept] = np.arange(self.n), np.arange(self.rows)
+        take_jacobian, J = _taken(nlp.jacobian_pattern, new_row, new_col)
+        take_hessian, H = _taken(hessian, new_col, new_col)
+        A = Products(*J, (self.rows, self.n))
+        W, mirror = symmetric_products(*H, self.n)
+        system = AugmentedSystem(H, J, self.n, self.rows, self.options.linear_solver)
+        return take_jacobian, J, take_hessian, H, A, W, mirror, system
 
     def set_bounds(self, relax: float) -> None:
         """Bounds of variables and slacks, widened by `relax`."""
@@ -252,3 +248,15 @@ class StandardForm(Form):
         self.set_jacobian(new.J)
         after = after + self.A.transpose_dot(new.y)
         self.curvature.update(new_w[: self.n] - old_w[: self.n], after - before)
+
+
+def _taken(
+    pattern: tuple[np.ndarray, np.ndarray], new_row: np.ndarray, new_col: np.ndarray
+) -> tuple[np.ndarray | None, tuple[np.ndarray, np.ndarray]]:
+    """The entries whose row and column have a new number, None for all, and their new rows and columns."""
+    rows, cols = (np.asarray(v, dtype=np.int64) for v in pattern)
+    rows, cols = new_row[rows], new_col[cols]
+    keep = (rows >= 0) & (cols >= 0)
+    if keep.all():
+        return None, (rows, cols)
+    return np.flatnonzero(keep), (rows[keep], cols[keep])

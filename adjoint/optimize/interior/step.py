@@ -51,7 +51,8 @@ def measure(form: Form, p: Point) -> None:
         s_d = max(SCALE_MAX, (sum_y + sum_z) / (p.y.size + p.z.size)) / SCALE_MAX
     elif p.y.size:
         s_d = max(SCALE_MAX, sum_y / p.y.size) / SCALE_MAX
-    counted = beyond_rounding(form, p) if dual <= SMALL and p.y.size else dual
+    rounded = dual <= SMALL and p.y.size and dual <= ROUNDING * sum_y * largest(p.J)
+    counted = beyond_rounding(form, p) if rounded else dual
     p.errors = Errors(dual, counted, primal, least, most, s_d, s_c)
 
 
@@ -84,10 +85,11 @@ def newton_step(form: Form, p: Point, system: System, mu: float, tau: float, c: 
     """The solution of the primal-dual equations (W&B, eq. 9 to 12), with `c` in place of the point's constraints for a
     second-order correction (eq. 26)."""
     b = form.bounds
-    pull = mu * b.slope(p.d)
+    inverse = 1.0 / p.d
+    pull = mu * (inverse - b.one_sided)
     dw, dy = system.solve(b.scatter(pull - p.z) - p.dual, -(p.c if c is None else c))
     dd = b.along(dw)
-    dz = mu / p.d - p.z - (p.z / p.d) * dd
+    dz = mu * inverse - p.z - (p.z / p.d) * dd
     slope = float(p.gradient.dot(dw) - pull.dot(dd))
     return Step(dw, dd, dy, dz, to_boundary(p.d, dd, tau), to_boundary(p.z, dz, tau), slope)
 

@@ -37,6 +37,7 @@ CURVED = 1e-3  # relative offset above which steps are curved
 CURVATURE = 0.75  # greatest ratio of twice the second-order part of a step to the first (Transtrum & Sethna 2012)
 PROBE = 0.1  # share of the step at which the second derivative is looked at
 SHORT = 0.01  # share of a Gauss–Newton step, below which the next one is damped
+FIRST, FARTHER = 100.0, 4.0  # scaled length of the first step beside the point's, and of each beside the last one's
 SHORTENINGS = 30  # of one Gauss–Newton step
 DENSE_COLUMNS = 60  # up to which a Jacobian is dense
 DENSE_SHARE = 0.25  # of nonzero entries, from which it is
@@ -94,6 +95,7 @@ class _Search:
         upper: np.ndarray,
         workspace: dict[str, Any],
     ) -> None:
+        self.last: float | None = None  # scaled length of the last step
         self.workspace = workspace
         self.residuals, self.jacobian = residuals, jacobian
         self.lower, self.upper = lower, upper
@@ -163,8 +165,16 @@ class _Search:
         """The point after a step, inside the bounds."""
         return np.clip(self.x + p, self.lower, self.upper)
 
+    def is_far(self, p: np.ndarray) -> bool:
+        """Whether a step is so much longer than the last one that the linearization cannot hold there (a trust region
+        as in Moré 1978): it may have jumped over a pole."""
+        size = float(np.linalg.norm(self.scale * self.x))
+        reach = FIRST * size if self.last is None and size > 0.0 else FARTHER * (self.last or np.inf)
+        return float(np.linalg.norm(self.scale * p)) > reach
+
     def accept(self, x: np.ndarray, total: float, r: np.ndarray) -> None:
         """Go there."""
+        self.last = float(np.linalg.norm(self.scale * (x - self.x)))
         self.x, self.sum, self.r = x, total, r
 
 
@@ -299,6 +309,9 @@ class _Loop:
                 p, predicted = s.step(self.damping)
             except SingularMatrix:
                 self._damp_more()
+                continue
+            if not self.line_search and s.is_far(p):
+                self.damping = 3.0 * max(self.damping, DAMPED)
                 continue
             length = float(np.sqrt(s.sum))
             self.offset = float(np.sqrt(max(predicted, 0.0))) / length if length else 0.0

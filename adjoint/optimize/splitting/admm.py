@@ -88,7 +88,7 @@ def _run(nlp: Formulation, task: Task, warm: WarmStart | None) -> ADMMOutcome:
     starts = [_start(nlp, b, warm) for b in blocks]
     told = None if task.callback is None else _told(nlp, blocks, shared, task.callback)
     z = nlp.x0[shared]
-    with Workers(subproblems, options.executor, options.retries) as workers:
+    with Workers(subproblems, options.executor, options.retries, options.timeout) as workers:
         penalty = _penalty(nlp, copies, shared, options.penalty)
         found = coordinate(workers, copies, [b.copies for b in blocks], z, starts, penalty, options, told=told)
         redone = workers.redone

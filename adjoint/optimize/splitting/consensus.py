@@ -68,7 +68,7 @@ def consensus(
     """
     chosen = shard_options(options, executor, "consensus")
     subproblems = shard_problems(problem, shards, shared, chosen)
-    with Workers(subproblems, chosen.executor, chosen.retries) as workers:
+    with Workers(subproblems, chosen.executor, chosen.retries, chosen.timeout) as workers:
         found = described(workers, len(shards))
         names, shapes = common(found, shared)
         z, starts = first_starts(found, names, start)

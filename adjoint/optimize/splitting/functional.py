@@ -170,21 +170,39 @@ def boost(
             fitted = module.regressor()
             fitted.fit(X.reshape(len(X), -1), target)
             added.append((module, fitted))
-        step, taken = rate, 0.0
-        for _ in range(backtrack + 1):
-            for module, fitted in added:
-                module.parts.append((step, fitted))
-            trial = program.solve(values or {})
-            if float(trial[of]) < objective:
-                solution, taken = trial, step
+        taken = 0.0
+        # a module whose inputs jump where an earlier one changes may spoil the step of both: then each by itself
+        for together in (added, *([one] for one in reversed(added) if len(added) > 1)):
+            trial, taken = _stepped(program, of, values or {}, together, objective, rate, backtrack)
+            if taken:
+                solution = trial
                 break
-            for module, _fitted in added:
-                module.parts.pop()
-            step *= 0.5
         history.append(BoostRecord(k, objective, taken))
         if (callback is not None and callback(history[-1]) is True) or not taken:
             break
     return [*history, BoostRecord(len(history), float(solution[of]), 0.0)]
+
+
+def _stepped(
+    program: Any,
+    of: str,
+    values: Mapping[str, Any],
+    added: Sequence[tuple[Module, Any]],
+    objective: float,
+    rate: float,
+    backtrack: int,
+) -> tuple[Any, float]:
+    """The solution with regressors added, at the first of rate, rate/2, … with a lower objective; the rate, or 0."""
+    for k in range(backtrack + 1):
+        step = rate * 0.5**k
+        for module, fitted in added:
+            module.parts.append((step, fitted))
+        trial = program.solve(values)
+        if float(trial[of]) < objective:
+            return trial, step
+        for module, _ in added:
+            module.parts.pop()
+    return None, 0.0
 
 
 def _value(program: Any, solution: Any, module: Module) -> Any:

@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import scipy
+import scipy.sparse as sp
 
 from ...errors import EvaluationError, ModelError, NameLookupError, closest
 from ..driver import WarmStart, solve_nlp
@@ -34,6 +35,8 @@ from .pieces import Piece, PieceRequest, pieces_of
 from .workers import Workers
 
 __all__ = ["MACOptions", "MACOutcome", "MACRecord", "solve_by_mac"]
+
+STILL = 1e-14  # relative change of the variables that is none
 
 
 @dataclass(frozen=True)
@@ -50,12 +53,12 @@ class MACOptions:
         Into how many pieces a step is cut at most, where it falls into that many. Default: one for each processor.
     memory : int
         Steps that the acceleration remembers; 0 is none.
-    executor, retries, method, method_options
+    executor, retries, timeout, method, method_options
         As for ``admm``.
     tol : float
         Largest violation of an equation at which the answer is optimal, relative to the size of the variables.
     step_tol : float
-        Relative change of the variables in one alternation, from which μ grows.
+        Largest element of the gradient of E, relative to that of f, from which μ grows.
     max_iter : int
         Alternations in all.
     """
@@ -68,10 +71,11 @@ class MACOptions:
     memory: int = 5
     executor: Any = "serial"
     retries: int = 3
+    timeout: float | None = None
     method: str = "interior-point"
     method_options: Any = None
     tol: float = 1e-5
-    step_tol: float = 1e-7
+    step_tol: float = 1e-6
     max_iter: int = 1000
 
     @classmethod
@@ -95,13 +99,14 @@ class MACOptions:
 
 
 class MACRecord(NamedTuple):
-    """One alternation: the penalty, E, the largest violation of an equation, the relative change of the variables."""
+    """One alternation: the penalty, E, the largest violation of an equation, and the largest element of the gradient of
+    E, relative to that of f."""
 
     iteration: int
     mu: float
     penalized: float
     violation: float
-    change: float
+    gradient: float
 
 
 @dataclass
@@ -147,7 +152,9 @@ def _run(nlp: Formulation, task: Task, warm: WarmStart | None) -> MACOutcome:
     own = dict(options.method_options or {})
     steps = [pieces_of(parts, columns, most, options.method, own) for columns in _steps(parts, options.steps)]
     told = None if task.callback is None else _told(nlp, task.callback)
-    with Workers([piece for step in steps for piece in step], options.executor, options.retries) as workers:
+    with Workers(
+        [piece for step in steps for piece in step], options.executor, options.retries, options.timeout
+    ) as workers:
         x, mu, history, status, message = _iterated(nlp, steps, workers, options, told)
     return _outcome(nlp, task, x, mu, history, status, message, [len(s) for s in steps])
 
@@ -184,6 +191,22 @@ def _penalized(nlp: Formulation, x: np.ndarray, mu: float) -> tuple[float, float
     return value, float(np.abs(c).max(initial=0.0))
 
 
+def _slope(nlp: Formulation, x: np.ndarray, mu: float) -> float:
+    """The largest element of the gradient of E that no bound holds, relative to that of f."""
+    try:
+        y = mu * (nlp.constraints(x) - nlp.constraint_lower)
+        z_lower, z_upper = bound_multipliers(nlp, x, y)
+        rows, columns = nlp.jacobian_pattern
+        g = nlp.gradient(x)
+        J = sp.csr_array((nlp.jacobian(x), (rows, columns)), shape=(nlp.m, nlp.n))
+        left = g + J.T @ y
+    except EvaluationError:
+        return np.inf
+    at_lower, at_upper = x <= nlp.lower + STILL, x >= nlp.upper - STILL
+    left = left - np.where(at_lower, z_lower, 0.0) + np.where(at_upper, z_upper, 0.0)
+    return float(np.abs(left).max(initial=0.0) / (1.0 + np.abs(g).max(initial=0.0)))
+
+
 def _alternated(steps: Sequence[Sequence[Piece]], workers: Workers, x: np.ndarray, mu: float) -> tuple[np.ndarray, str]:
     """All steps once; and the message of a piece that failed."""
     x, failed, at = x.copy(), "", 0
@@ -210,15 +233,16 @@ def _iterated(
     safe: tuple[np.ndarray, float] | None = None  # where the alternation itself had come to, and E there
     for iteration in range(1, options.max_iter + 1):
         new, failed = _alternated(steps, workers, x, mu)
-        change = float(np.abs(new - x).max(initial=0.0) / (1.0 + np.abs(new).max(initial=0.0)))
+        rests = float(np.abs(new - x).max(initial=0.0)) <= STILL * (1.0 + float(np.abs(new).max(initial=0.0)))
         value, violation = _penalized(nlp, new, mu)
-        history.append(MACRecord(iteration, mu, value, violation, change))
+        slope = _slope(nlp, new, mu)
+        history.append(MACRecord(iteration, mu, value, violation, slope))
         if told is not None and told(history[-1], new):
             return new, mu, history, "stopped", "the callback stopped the iteration"
         if safe is not None and value > safe[1]:  # the acceleration led up
             x, pairs, safe = safe[0], [], None
             continue
-        if change <= options.step_tol and not failed:
+        if (slope <= options.step_tol or rests) and not failed:
             if violation <= options.tol * (1.0 + np.abs(new).max(initial=0.0)):
                 return new, mu, history, "optimal", f"the equations hold to {violation:.1e} at a penalty of {mu:g}"
             if mu >= options.mu_max:

@@ -23,7 +23,9 @@ class SplittingOptions:
     executor : Executor, callable, "threads", "processes", "serial", optional
         Where blocks are solved; a callable makes an executor. Default: threads.
     retries : int
-        How often a block is sent again whose worker was lost.
+        How often a block is sent again whose worker was lost, or was late.
+    timeout : float, optional
+        Seconds after which a worker is late. Default: ten times the longest answer so far, and at least 30.
     method, method_options : str, dict
         How blocks are solved: a method of ``Problem.solve``, and its options.
     penalty : float or dict, optional
@@ -42,6 +44,7 @@ class SplittingOptions:
     blocks: Any = 2
     executor: Any = None
     retries: int = 3
+    timeout: float | None = None
     method: str = "interior-point"
     method_options: Any = None
     penalty: Any = None

@@ -65,7 +65,7 @@ def sharing(
     """
     chosen = shard_options(options, executor, "sharing")
     subproblems = shard_problems(problem, shards, shared, chosen)
-    with Workers(subproblems, chosen.executor, chosen.retries) as workers:
+    with Workers(subproblems, chosen.executor, chosen.retries, chosen.timeout) as workers:
         found = described(workers, len(shards))
         names, shapes = common(found, shared)
         first, starts = first_starts(found, names, start)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import pickle
 import threading
+import time
 import uuid
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -34,7 +35,8 @@ __all__ = ["WorkerError", "Workers"]
 
 SOLVES = 4  # whose blocks a worker keeps at most: it is not told when a solve is over
 Token = tuple[str, int]  # of the solve, and the number of the block
-Running = dict[Future[Any], tuple[int, Executor]]
+Running = dict[Future[Any], tuple[int, Executor, float]]  # block, who works on it, since when
+LATE, LATE_FACTOR = 30.0, 10.0  # seconds, and multiples of the longest answer, from which a request is late
 _kept: OrderedDict[str, dict[int, Any]] = OrderedDict()
 _lock = threading.Lock()
 
@@ -95,7 +97,9 @@ class Workers:
     executor : Executor, callable, "threads", "processes", "serial" or None
         A callable makes one, and is called again where the one before broke. None: threads.
     retries : int
-        How often one request is sent again after its worker was lost.
+        How often one request is sent again after its worker was lost, or was late.
+    timeout : float, optional
+        Seconds after which an answer is late. Default: ten times the longest so far, and at least 30.
 
     Attributes
     ----------
@@ -103,8 +107,11 @@ class Workers:
         Requests that were sent again.
     """
 
-    def __init__(self, blocks: Sequence[Any], executor: Any = None, retries: int = 3) -> None:
-        self.retries, self.redone = retries, 0
+    def __init__(
+        self, blocks: Sequence[Any], executor: Any = None, retries: int = 3, timeout: float | None = None
+    ) -> None:
+        self.retries, self.timeout, self.redone = retries, timeout, 0
+        self._longest = 0.0
         self._solve = uuid.uuid4().hex
         self._make = _maker(executor, len(blocks))
         self._own = not isinstance(executor, Executor)
@@ -131,16 +138,18 @@ class Workers:
         """
         if self._make is None:
             return [_checked(work((self._solve, k), self._payloads[k], r)) for k, r in enumerate(requests, first)]
-        answers: dict[int, Any] = {}
         asked = dict(enumerate(requests, first))
+        answers: dict[int, Any] = {}
         lost = dict.fromkeys(asked, 0)
         running: Running = {}
         for k in asked:
             self._submit(k, asked[k], running)
-        while running:
-            done, _ = wait(running, return_when=FIRST_COMPLETED)
+        while len(answers) < len(asked):
+            done, _ = wait(running, self._patience(), return_when=FIRST_COMPLETED)
             for future in done:
-                k, executor = running.pop(future)
+                k, executor, began = running.pop(future)
+                if k in answers:
+                    continue
                 try:
                     answer = future.result()
                 except pickle.PicklingError:
@@ -158,7 +167,34 @@ class Workers:
                     self._submit(k, asked[k], running)
                 else:
                     answers[k] = _checked(answer)
+                    self._longest = max(self._longest, time.monotonic() - began)
+            self._send_late_again(asked, answers, lost, running)
+        for future in running:
+            future.cancel()
         return [answers[k] for k in asked]
+
+    def _patience(self) -> float | None:
+        """Seconds after which a request is late: much longer than any answer took so far."""
+        if self.timeout is not None:
+            return self.timeout
+        return max(LATE, LATE_FACTOR * self._longest) if self._longest else None
+
+    def _send_late_again(
+        self, asked: dict[int, Any], answers: dict[int, Any], lost: dict[int, int], running: Running
+    ) -> None:
+        """A worker may hang, and a scheduler may lose an answer without a word: of two answers the first counts."""
+        patience, now = self._patience(), time.monotonic()
+        if patience is None:
+            return
+        latest: dict[int, float] = {}
+        for k, _, began in running.values():
+            latest[k] = max(began, latest.get(k, began))
+        for k, began in latest.items():
+            if k not in answers and now - began > patience and lost[k] < self.retries:
+                lost[k] += 1
+                self.redone += 1
+                self._sent.discard(k)
+                self._submit(k, asked[k], running)
 
     def _submit(self, k: int, request: Any, running: Running) -> None:
         for _ in range(self.retries + 1):
@@ -173,7 +209,7 @@ class Workers:
                 self._repair(error, executor)
                 continue
             self._sent.add(k)
-            running[future] = k, executor
+            running[future] = k, executor, time.monotonic()
             return
         raise WorkerError(f"block {k} could not be submitted: the executor breaks each time it is made")
 
