@@ -55,8 +55,6 @@ from .solve import BlockReport
 from .trace import TracedFunction, program, trace
 
 if TYPE_CHECKING:
-    from .inner import InnerReport, Schedule, argmin, fixed_point, inner_reports, root, single_level
-    from .loops import ode, program_step, scan, steady_state
     from .nl import SolFile, read_nl, read_sol, write_sol
 
 __version__ = "0.1.0"

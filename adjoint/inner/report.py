@@ -34,6 +34,14 @@ class InnerReport(NamedTuple):
         An estimate of the condition number of ``∂g/∂y``: of the scaled matrix, or from conjugate gradients the ratio of
         the extreme eigenvalues that they met; NaN where only GMRES was used. Where it is large, derivatives are
         sensitive to everything.
+
+    >>> import adjoint as adj
+    >>> m = adj.Program()
+    >>> y = m.define("y", adj.root(lambda y, p: y**3 - p, 1.0, m.input("p", 8.0)))
+    >>> sol = m.solve()
+    >>> report = adj.inner_reports(m)[0]
+    >>> report.kind, report.size, report.residual < 1e-9
+    ('root', 1, True)
     """
 
     name: str

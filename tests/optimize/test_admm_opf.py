@@ -23,7 +23,7 @@ def regions() -> dict[str, Any]:
     return {f"area {a}": {name: np.flatnonzero(area == a) for name in names} for a in np.unique(area)}
 
 
-@pytest.mark.parametrize("blocks", [regions(), 2])
+@pytest.mark.parametrize("blocks", [regions(), 3])
 def test_regions_agree_on_the_optimal_power_flow(blocks: Any) -> None:
     problem = opf.problem()
     reference = problem.solve("interior-point", formulation="full")

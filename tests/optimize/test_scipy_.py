@@ -11,9 +11,8 @@ import pytest
 import scipy.optimize as so
 
 import adjoint as adj
-from adjoint.optimize import scipy_
+from adjoint.optimize import SCIPY_METHODS, scipy_
 from adjoint.optimize.base import Reduced
-from adjoint.optimize import SCIPY_METHODS
 from adjoint.optimize.scipy_ import BOUNDS, CONSTRAINTS, HESSIAN, NO_GRADIENT
 
 

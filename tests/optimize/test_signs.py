@@ -18,7 +18,8 @@ from adjoint.optimize import OPTIMIZERS, ipopt_, pounce_, uno_
 
 INSTALLED = {"ipopt": ipopt_.is_available, "pounce": pounce_.is_available, "uno": uno_.is_available}
 # Methods that follow differential equations, and those that end where a penalty does, have tests of their own.
-OTHERS = {"admm", "bdmm", "extragradient", "gradient-descent-ascent", "mac", "mdmm", "penalty", "sgd", "adam", "momentum"}
+OTHERS = {"admm", "bdmm", "extragradient", "gradient-descent-ascent", "mac", "mdmm", "penalty"}
+OTHERS |= {"sgd", "adam", "momentum"}
 METHODS = [name for name in sorted(set(OPTIMIZERS) - OTHERS) if INSTALLED.get(name, lambda: True)()]
 FULL = [name for name in METHODS if OPTIMIZERS[name].full_space]
 

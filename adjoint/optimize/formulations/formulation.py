@@ -143,8 +143,8 @@ class Formulation:
         self.constraint_upper = np.concatenate([zero, *(high for _, high in sides)])
 
     def _start(self, start: Any) -> np.ndarray:
-        """Start values: those given, defaults and guesses, and what the definitions give at them. They may be outside of
-        the bounds: a method moves them."""
+        """Start values: those given, defaults and guesses, and what the definitions give at them. They may be outside
+        of the bounds: a method moves them."""
         problem = self.problem
         own = {v.name for v in self.variables}
         given = {k: start[k] for k in own if k in start} if start is not None else {}

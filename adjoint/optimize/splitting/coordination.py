@@ -30,7 +30,7 @@ __all__ = ["Coordinated", "Copies", "Record", "coordinate"]
 
 UNBALANCED = 5.0  # ratio of relative residuals from which a penalty changes
 STEP = 10.0  # most change of a penalty at once
-PART = 1.0  # of a variable
+PART = 0.01
 RANGE = (1e-10, 1e12)  # of penalties
 Proximal = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
@@ -160,7 +160,7 @@ def coordinate(
         if record.primal <= record.primal_limit and record.dual <= record.dual_limit and not record.failed:
             return _ended(state, "optimal", f"the blocks agree after {iteration} iterations")
         if options.balance and iteration < options.balance_until:
-            state.penalty = _balanced(state, copies, count, x, before)
+            state.penalty = _balanced(state, copies, count, x, before, penalty)
     return _ended(state, "iteration_limit", _limit(state, options))
 
 
@@ -202,9 +202,14 @@ def _record(
 
 
 def _balanced(
-    state: Coordinated, copies: Copies, count: np.ndarray, x: Sequence[np.ndarray], before: np.ndarray
+    state: Coordinated,
+    copies: Copies,
+    count: np.ndarray,
+    x: Sequence[np.ndarray],
+    before: np.ndarray,
+    initial: np.ndarray,
 ) -> np.ndarray:
-    """Penalties that make relative primal and dual residuals of each variable more alike, as the whole needs it."""
+    """Penalties that make relative primal and dual residuals of each variable more alike."""
     groups = len(copies.names)
 
     def norms(parts: Sequence[np.ndarray]) -> np.ndarray:
@@ -214,14 +219,11 @@ def _balanced(
     primal = norms([c - state.z[w] for c, w in zip(x, copies.of_block, strict=True)])
     dual = norms([(state.penalty * (state.z - before))[w] for w in copies.of_block])
     size = np.maximum(norms(x), 1e-6 * np.sqrt(np.bincount(copies.group, count, groups)))
-    # where the price is near 0, the price of a part of the variable stands for it
-    rho = np.sqrt(np.bincount(copies.group, state.penalty**2, groups) / np.bincount(copies.group, minlength=groups))
-    price = np.maximum(norms(state.prices), PART * rho * size)
+    # a price near 0 is no scale: at least a part of what the first penalty makes of the variable
+    first = np.sqrt(np.bincount(copies.group, initial**2, groups) / np.bincount(copies.group, minlength=groups))
+    price = np.maximum(norms(state.prices), PART * first * size)
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = (primal / size) / (dual / price)
     factor = np.clip(np.sqrt(np.where(np.isfinite(ratio) & (ratio > 0), ratio, 1.0)), 1 / STEP, STEP)
     factor[(ratio < UNBALANCED) & (ratio > 1 / UNBALANCED)] = 1.0
-    last = state.history[-1]  # no variable is balanced against what the whole still lacks
-    behind = last.primal * last.dual_limit - last.dual * last.primal_limit
-    factor = np.maximum(factor, 1.0) if behind > 0 else np.minimum(factor, 1.0)
     return np.clip(state.penalty * factor[copies.group], *RANGE)
