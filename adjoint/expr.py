@@ -37,8 +37,7 @@ class Logic:
         return as_mask(self) * as_mask(other)
 
     def __or__(self, other: Any) -> Expr:
-        a, b = as_mask(self), as_mask(other)
-        return a + b - a * b  # of zeros and ones; a maximum would have a kink
+        return 1.0 - (1.0 - as_mask(self)) * (1.0 - as_mask(other))  # a maximum would have a kink
 
     def __invert__(self) -> Expr:
         return 1.0 - as_mask(self)

@@ -19,6 +19,7 @@ from tests.nl.written import again, evaluate, jacobian, places, point
 ROWS = sorted(PRIMITIVES)
 # What AMPL's operators cannot express.
 REFUSED = {"erf", "erfc", "gamma", "gammaln", "digamma", "polygamma", "external", "external_jacobian"}
+REFUSED |= {"root", "root_solve", "scan", "scan_adjoint"}
 
 
 def problem_of(name: str, case: Case) -> tuple[adj.Problem, np.ndarray] | None:

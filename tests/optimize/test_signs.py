@@ -142,7 +142,11 @@ def test_multipliers_are_differences_of_the_optimum(method: str, kind: str, sign
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("method", FULL)
 def test_multipliers_in_other_formulations(method: str, kind: str, sign: float, formulation: Any) -> None:
-    result = problem_of(kind, sign).solve(method, options=OPTIONS.get(method), formulation=formulation)
+    try:
+        result = problem_of(kind, sign).solve(method, options=OPTIONS.get(method), formulation=formulation)
+    except adj.ModelError as error:
+        assert "takes no" in str(error) and (KINDS[kind][1] or KINDS[kind][2])
+        return
     check(result, method, kind, sign)
 
 
