@@ -16,10 +16,12 @@ import numpy as np
 import pytest
 
 import adjoint as adj
-from adjoint.optimize import OPTIMIZERS
+from adjoint.optimize import OPTIMIZERS, ipopt_, pounce_, uno_
 
 # Plain descent and ascent diverges by design (docs/training.md); splitting is for programs that are cut into blocks.
-METHODS = sorted(set(OPTIMIZERS) - {"gradient-descent-ascent", "admm", "mac"})
+APART = {"gradient-descent-ascent", "admm", "mac"}
+ADAPTERS = {"ipopt": ipopt_.is_available, "pounce": pounce_.is_available, "uno": uno_.is_available}
+METHODS = [name for name in sorted(set(OPTIMIZERS) - APART) if ADAPTERS.get(name, lambda: True)()]
 
 
 @dataclass(frozen=True)

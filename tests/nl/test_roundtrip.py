@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import Phase, given, settings
+from hypothesis import Phase, assume, given, settings
 
 import adjoint as adj
 from adjoint.errors import AdjointError
@@ -31,6 +31,8 @@ def test_random_programs_keep_values_derivatives_and_multipliers(folder: Path, s
     """In full space the total gradient is f_x − c_xᵀ λ with c_uᵀ λ = f_u: λ are the multipliers of the equations."""
     m = spec.program()
     q = again(adj.Problem(m, minimize="f", over=list(spec.inputs)), folder, binary=spec.mixed)
+    # linalg.solve becomes unknowns that the program does not have: tests/nl/test_write_primitives.py solves for those.
+    assume(not any(name.startswith("solve_") for name in names(q, "x")))
     sol = m.solve()
     unknowns = [n for n in spec.shapes if {n, f"{n}[0]", f"{n}[0, 0]"} & set(names(q, "x"))]
     at = point(q, {n: sol[n] for n in (*spec.inputs, *unknowns)})
