@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 
 import adjoint as adj
+from adjoint.backends import BACKENDS as ALL_BACKENDS
 from adjoint.nl.build import read_nl
 from adjoint.walk import topological
 from benchmarks._nl_models import MODELS
 from tests.nl.compare import assert_equal
 from tests.nl.files import nl, written
 
-BACKENDS = ["numpy", "llvm"]
+BACKENDS = sorted(ALL_BACKENDS)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from adjoint.backends import BACKENDS as ALL_BACKENDS
 from adjoint.expr import Constant
 from adjoint.nl.build import read_nl
 from adjoint.nl.opcodes import NAMES
@@ -15,7 +16,7 @@ from tests.nl.compare import assert_equal
 from tests.nl.evaluation import Dual, piecewise
 from tests.nl.files import nl, written
 
-BACKENDS = ["numpy", "llvm"]
+BACKENDS = sorted(ALL_BACKENDS)
 N = 12
 
 # Operands: a and b stand for variables between 0.1 and 0.9, c for one above 1.

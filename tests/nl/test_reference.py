@@ -12,6 +12,7 @@ import pytest
 import scipy.sparse as sp
 
 import adjoint as adj
+from adjoint.backends import BACKENDS
 from adjoint.nl.build import read_nl
 from adjoint.problem import Problem
 from tests.nl.compare import assert_equal, close
@@ -45,7 +46,7 @@ def point(problem: Problem) -> np.ndarray | None:
 
 
 @pytest.mark.filterwarnings("ignore::adjoint.KinkWarning", "ignore:invalid value:RuntimeWarning")
-@pytest.mark.parametrize("backend", ["numpy", "llvm"])
+@pytest.mark.parametrize("backend", sorted(BACKENDS))
 def test_values_and_derivatives_of_all_files(data: Path, backend: str, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.ERROR)
     nowhere, wrong, refused = [], [], set()
@@ -74,7 +75,7 @@ def triplets(parts: list[list[float]], shape: tuple[int, int]) -> np.ndarray:
     return sp.coo_array((values, (rows, columns)), shape=shape).toarray()
 
 
-@pytest.mark.parametrize("backend", ["numpy", "llvm"])
+@pytest.mark.parametrize("backend", sorted(BACKENDS))
 def test_derivatives_equal_those_of_casadi(data: Path, backend: str) -> None:
     with gzip.open(data / "nl" / "hs_suite" / "casadi_derivatives.json.gz") as file:
         problems = json.load(file)["problems"]
