@@ -15,7 +15,7 @@ import sys
 import traceback
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,8 @@ from .errors import (
     UnsupportedError,
     closest,
 )
-from .nl import ampl
+from .nl import SolFile, ampl, write_sol
+from .nl.answers import sol_of_failure, sol_of_result, sol_of_solution
 from .nonlinear import METHODS
 from .optimize import OPTIMIZERS
 from .problem import Problem
@@ -46,7 +47,6 @@ from .report.nl_summary import summary
 from .report.options import ROWS, parser
 from .report.progress import progress
 from .report.requests import made_problem, objective, options, require_names, set_inputs
-from .report.sol_file import write_failure, write_result, write_solution
 from .report.tables import gradient_text, result_text, solution_text
 from .solution import Solution
 from .system import equality_system
@@ -76,6 +76,10 @@ def _load(args: argparse.Namespace) -> ModelFile:
 
 def _objective(args: argparse.Namespace) -> int | str:
     return int(args.objective) if args.objective.isdecimal() else args.objective
+
+
+def _write_sol(path: str, sol: SolFile) -> None:
+    write_sol(path, replace(sol, message=f"adjoint {__version__}: {sol.message}"))
 
 
 def _program(args: argparse.Namespace, structure_only: bool = False) -> tuple[Program, dict[str, Any]]:
@@ -125,11 +129,11 @@ def _solve_system(args: argparse.Namespace, problem: Problem) -> Outcome:
             sol = _solved(args, program, values)
         except ConvergenceError as error:
             if args.sol:
-                write_failure(args.sol, problem, error)
+                _write_sol(args.sol, sol_of_failure(problem, error))
             raise
     elements = element_values(problem, sol) if problem.source is not None or problem.labels else None
     if args.sol:
-        write_solution(args.sol, problem, sol)
+        _write_sol(args.sol, sol_of_solution(problem, sol))
     data = solution_data(program, sol) | ({} if elements is None else {"variables": elements})
     return Outcome(DONE, solution_text(program, sol, _rows(args), elements), data)
 
@@ -183,7 +187,7 @@ def optimize(args: argparse.Namespace) -> Outcome:
             **keywords,
         )
     if args.sol:
-        write_result(args.sol, problem, result, _objective(args))
+        _write_sol(args.sol, sol_of_result(problem, result, _objective(args)))
     text = result_text(problem, result, method, _rows(args))
     return Outcome(DONE if result.success else FAILED, text, result_data(problem, result, method))
 

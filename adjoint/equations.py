@@ -27,7 +27,7 @@ from .walk import variables_of
 if TYPE_CHECKING:
     import networkx as nx
 
-__all__ = ["Equation", "Equations", "number"]
+__all__ = ["Equation", "Equations", "number", "unused_name"]
 
 
 class Equation:
@@ -90,6 +90,22 @@ def _spreads(small: Shape, shape: Shape) -> bool:
         return np.broadcast_shapes(small, shape) == shape
     except ValueError:
         return False
+
+
+def unused_name(model: Equations, wanted: str, form: str = "{0} ({1})", first: int = 1, taken: Any = ()) -> str:
+    """A name that no variable or equation has, and that is not ``taken``: the one wanted, or ``form`` with a number.
+
+    >>> import adjoint as adj
+    >>> m = adj.Program()
+    >>> _ = m.input("x", 1.0)
+    >>> unused_name(m, "y"), unused_name(m, "x"), unused_name(m, "x", "{0}_{1}")
+    ('y', 'x (2)', 'x_2')
+    """
+    name, k = wanted, first
+    while name in model.variables or name in model.equations or name in taken:
+        k += 1
+        name = form.format(wanted, k)
+    return name
 
 
 class Equations:
@@ -292,9 +308,7 @@ class Equations:
             expr = as_expr(equation)
         if name is None:
             k = len(self.equations) + 1
-            while f"equation_{k}" in self.equations or f"equation_{k}" in self.variables:
-                k += 1
-            name = f"equation_{k}"
+            name = unused_name(self, f"equation_{k}", "equation_{1}", k)
         self._free_name(name, "an equation")
         inside = self._own(expr, f"the equation {name!r}")
         if not inside:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from .describe import counted
-from .equations import number
+from .equations import number, unused_name
 from .errors import ModelError, NameLookupError, ShapeError, closest
 from .expr import Comparison, Constant, Expr, Variable, as_expr, describe
 from .optimize import solve_problem
@@ -159,6 +159,7 @@ class Problem:
             self.constraints[label] = c
             self.constrained[label] = self._output(c.expr, label)
         self.labels = self._labels(labels)
+        self.kept: dict[str, Any] = {}  # what methods make of it and use again; not pickled
         self.source: Any = None  # what a file said, where it was read from one
         self.relaxed: tuple[str, ...] = ()  # the conditions of the file that were left out
 
@@ -176,7 +177,7 @@ class Problem:
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.program, self.maximize = state["program"], state["maximize"]
+        self.kept, self.program, self.maximize = {}, state["program"], state["maximize"]
         self.objective = self.program[state["objective"]]
         self.bounds = {self.program[n]: pair for n, pair in state["bounds"].items()}
         self.variables = list(self.bounds)
@@ -198,11 +199,7 @@ class Problem:
                 raise ModelError(f"{what}: {describe(expr)} contains no variable")
             if isinstance(expr, Constant):
                 number(expr.value, "the objective")
-        name, k = what, 1
-        while name in self.program.variables or name in self.program.equations:
-            k += 1
-            name = f"{what} ({k})"
-        return self.program.define(name, expr)
+        return self.program.define(unused_name(self.program, what), expr)
 
     def _bounds(self, over: Any) -> dict[Variable, tuple[Any, Any]]:
         if over is None or isinstance(over, (str, Variable)):

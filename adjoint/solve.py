@@ -28,6 +28,7 @@ from .nonlinear import METHODS, Options, is_singular_at
 from .nonlinear.base import natural_scale, scaled_residual
 from .plan import Plan
 from .small import Quick, small_solver, start_of
+from .trial import Trial
 from .walk import variables_of
 
 __all__ = ["BlockReport", "State", "forward", "input_values", "solve"]
@@ -319,19 +320,20 @@ def _solve_cycle(
     system = CycleSystem(cycle, values)
     u0 = _initial(cycle, values, start)
     method = _method_of(cycle, methods)
-    if method == "tearing":
-        u0 = _torn(state.plan, cycle, values, u0, options)
-    if method == "auto" and cycle.size > 1 and any(e.shape for e in cycle.equations):
-        outcome = _by_elements(system, u0, options)
-    else:
-        outcome = METHODS["newton" if method == "tearing" else method](system, u0, options)
-    if outcome.status is not Status.SOLVED:
-        raise _not_converged(state, cycle, outcome, method, u0)
+    with Trial() as trial:
+        if method == "tearing":
+            u0 = _torn(state.plan, cycle, values, u0, options)
+        if method == "auto" and cycle.size > 1 and any(e.shape for e in cycle.equations):
+            outcome = _by_elements(system, u0, options)
+        else:
+            outcome = METHODS["newton" if method == "tearing" else method](system, u0, options)
+        # A matrix-free solve factors nothing: its Jacobian is tested when a derivative is asked for.
+        tested = outcome.success and not (outcome.factor is None and method == "newton-krylov")
+        singular, reason = is_singular_at(system, outcome, options.tol) if tested else (False, "")
+    if not outcome.success:
+        raise _not_converged(state, cycle, outcome, method, trial)
     unpack(cycle.variables, outcome.u, values)
     linear = Linearization(cycle.solver, outcome.jacobian, outcome.factor, cycle.dense, cycle.is_linear)
-    # A matrix-free solve factors nothing: its Jacobian is tested when a derivative is asked for.
-    matrix_free = outcome.factor is None and method == "newton-krylov"
-    singular, reason = (False, "") if matrix_free else is_singular_at(system, outcome, options.tol)
     if singular:
         linear.singular = reason
         if warn_singular:
@@ -433,7 +435,7 @@ def locate(items: Any, k: int) -> str:
     return f"[{k}]"
 
 
-def _not_converged(state: State, cycle: Cycle, outcome: Any, method: str, u0: np.ndarray) -> ConvergenceError:
+def _not_converged(state: State, cycle: Cycle, outcome: Any, method: str, trial: Trial) -> ConvergenceError:
     scaled = np.abs(outcome.residual) / np.where(outcome.scale > 0, outcome.scale, 1.0)
     order = np.argsort(-np.where(np.isnan(scaled), np.inf, scaled), kind="stable")[:5]
     worst = [(locate(cycle.equations, int(i)), float(outcome.residual[i])) for i in order]
@@ -448,4 +450,4 @@ def _not_converged(state: State, cycle: Cycle, outcome: Any, method: str, u0: np
         f"{outcome.status.value}\n  largest scaled residual {outcome.scaled:.2e}; worst equations: {shown}\n"
         f"  tried: {tried}\n  The error carries the last iterate (.values), the worst equations (.worst) and .history."
     )
-    return ConvergenceError(message, cycle.name, outcome.status, worst, partial, outcome.history)
+    return ConvergenceError(trial.told(message), cycle.name, outcome.status, worst, partial, outcome.history)

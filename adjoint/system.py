@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .describe import counted
+from .equations import unused_name
 from .errors import ModelError, StructureError
 from .expr import Expr, Variable
 from .program import Program
@@ -59,7 +60,7 @@ def equality_system(problem: Any) -> tuple[Program, dict[str, Sequence[str]]]:
         if not rows.all():
             expr, bound = expr.reshape(-1)[np.flatnonzero(rows)], _bounds(c)[0][rows]
         if expr.size:
-            name = _free_name(program, label)
+            name = unused_name(program, label)
             program.constrain(expr - bound, name)
             if label in problem.labels or not rows.all():
                 labels[name] = [problem.element(label, k) for k in np.flatnonzero(rows).tolist()]
@@ -67,7 +68,7 @@ def equality_system(problem: Any) -> tuple[Program, dict[str, Sequence[str]]]:
         lower, upper = problem.bounds[v]
         fixed = np.flatnonzero(np.equal(lower, upper))
         if fixed.size:
-            name = _free_name(program, f"fixed {v.name}")
+            name = unused_name(program, f"fixed {v.name}")
             program.constrain(v.reshape(-1)[fixed] - np.reshape(lower, -1)[fixed], name)
             labels[name] = [f"fixed {problem.element(v.name, k)}" for k in fixed.tolist()]
     return program, labels
@@ -122,14 +123,6 @@ def _drop(program: Program, v: Variable) -> Expr:
     del program.variables[v.name]
     program._outputs = [name for name in program._outputs if name != v.name]
     return program.equations.pop(v.name).expr
-
-
-def _free_name(program: Program, wanted: str) -> str:
-    name, k = wanted, 1
-    while name in program.variables or name in program.equations:
-        k += 1
-        name = f"{wanted} ({k})"
-    return name
 
 
 def _not_square(equations: dict[str, int], unknowns: dict[str, int]) -> StructureError:

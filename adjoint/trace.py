@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from .equations import number
+from .equations import number, unused_name
 from .errors import ModelError, UnsupportedError
 from .expr import Constant, Expr, Variable, as_expr
 from .program import Program
@@ -145,10 +145,7 @@ def _define(m: Program, seen: Sequence[tuple[str, Expr]], result: Any) -> None:
             return expr.name
         if expr in names:
             return names[expr]
-        unique, k = label, 1
-        while unique in m.variables or unique in m.equations:
-            k += 1
-            unique = f"{label}_{k}"
+        unique = unused_name(m, label, "{0}_{1}")
         known[expr] = m.define(unique, substitute([expr], known)[0])
         names[expr] = unique
         return unique

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
+
+from adjoint.__main__ import main
 
 os.environ.setdefault("MPLBACKEND", "Agg")  # figures without a screen, here and in subprocesses
 
@@ -33,3 +37,27 @@ def data() -> Path:
     if not path.is_dir():
         pytest.skip(f"reads third-party reference data: ADJOINT_DATA={folder} is not a folder")
     return path
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Any:
+    """Runs a command line; exit code, stdout, stderr."""
+
+    def run(*words: str) -> tuple[int, str, str]:
+        capsys.readouterr()
+        code = main(list(words))
+        return (code, *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture
+def json_of(run: Any) -> Any:
+    """Runs a command line with --json; what stdout holds. The exit code must be the one expected."""
+
+    def json_of(*words: str, code: int = 0) -> Any:
+        got, out, err = run(*words, "--json")
+        assert got == code, err
+        return json.loads(out, parse_constant=pytest.fail)  # NaN and Infinity are no JSON
+
+    return json_of

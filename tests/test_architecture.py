@@ -27,7 +27,7 @@ import pytest
 # other. "__init__" is the package's own: the public names.
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("errors",),
-    ("describe", "interning"),
+    ("describe", "interning", "trees", "trial"),
     ("guard",),
     ("primitive",),
     ("expr",),

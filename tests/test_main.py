@@ -15,7 +15,6 @@ import numpy as np
 import pytest
 
 import adjoint as adj
-from adjoint.__main__ import main
 from adjoint.backends import get_backend
 
 # A backend that is chosen says nothing of another that is missing.
@@ -86,30 +85,6 @@ def file(tmp_path: Path) -> Any:
     return write
 
 
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Any:
-    """Runs a command; exit code, stdout, stderr."""
-
-    def run(*words: str) -> tuple[int, str, str]:
-        capsys.readouterr()
-        code = main(list(words))
-        return (code, *capsys.readouterr())
-
-    return run
-
-
-@pytest.fixture
-def data(run: Any) -> Any:
-    """Runs a command with --json; what stdout holds. The exit code must be the one expected."""
-
-    def data(*words: str, code: int = 0) -> Any:
-        got, out, err = run(*words, "--json")
-        assert got == code, err
-        return json.loads(out, parse_constant=pytest.fail)  # NaN and Infinity are no JSON
-
-    return data
-
-
 def rows(text: str) -> list[list[str]]:
     return [line.split() for line in text.splitlines()]
 
@@ -124,34 +99,32 @@ def test_solve(file: Any, run: Any) -> None:
     assert ["y1", "25.588302"] in rows(out) and ["z1", "5"] in rows(out)
 
 
-def test_solve_json(file: Any, data: Any) -> None:
-    found = data("solve", file(SELLAR))
+def test_solve_json(file: Any, json_of: Any) -> None:
+    found = json_of("solve", file(SELLAR))
     assert found["command"] == "solve" and found["success"] and found["warnings"] == []
     assert found["values"]["y1"] == pytest.approx(Y1, rel=1e-12)
     assert [b["name"] for b in found["blocks"]] == ["cycle_1", "f"]
 
 
-def test_set(file: Any, data: Any) -> None:
-    found = data("solve", file(SELLAR), "--set", "z1=4", "--set=x=-1e-1")
+def test_set(file: Any, json_of: Any) -> None:
+    found = json_of("solve", file(SELLAR), "--set", "z1=4", "--set=x=-1e-1")
     assert (found["values"]["z1"], found["values"]["x"], found["values"]["z2"]) == (4.0, -0.1, 2.0)
     y1, y2 = found["values"]["y1"], found["values"]["y2"]
     assert y1 == pytest.approx(16 + 2 - 0.1 - 0.2 * y2, rel=1e-12)
     assert y2 == pytest.approx(np.sqrt(y1) + 6, rel=1e-12)
 
 
-def test_set_arrays(file: Any, data: Any, tmp_path: Path) -> None:
+def test_set_arrays(file: Any, json_of: Any, tmp_path: Path) -> None:
     path = file(ARRAYS)
-    assert data("solve", path, "--set", "a=1,2,3,4")["values"]["a"] == [1, 2, 3, 4]
-    assert data("solve", path, "--set", "a=7")["values"]["a"] == [7, 7, 7, 7]
-    assert data("solve", path, "--set", "B=[[1, 2], [3, 4]]")["values"]["B"] == [[1, 2], [3, 4]]
+    assert json_of("solve", path, "--set", "a=1,2,3,4")["values"]["a"] == [1, 2, 3, 4]
+    assert json_of("solve", path, "--set", "a=7")["values"]["a"] == [7, 7, 7, 7]
+    assert json_of("solve", path, "--set", "B=[[1, 2], [3, 4]]")["values"]["B"] == [[1, 2], [3, 4]]
     np.save(tmp_path / "a.npy", np.arange(4.0) / 3)
     (tmp_path / "a.json").write_text("[0.5, 1, 1.5, 2]")
     (tmp_path / "B.csv").write_text("p,q\n1,2\n3,4\n")
-    assert (
-        data("solve", path, "--set", f"a=@{tmp_path}/a.npy")["values"]["a"] == (np.arange(4.0) / 3).tolist()
-    )
-    assert data("solve", path, "--set", f"a=@{tmp_path}/a.json")["values"]["a"] == [0.5, 1, 1.5, 2]
-    assert data("solve", path, "--set", f"B=@{tmp_path}/B.csv")["values"]["B"] == [[1, 2], [3, 4]]
+    assert json_of("solve", path, "--set", f"a=@{tmp_path}/a.npy")["values"]["a"] == (np.arange(4.0) / 3).tolist()
+    assert json_of("solve", path, "--set", f"a=@{tmp_path}/a.json")["values"]["a"] == [0.5, 1, 1.5, 2]
+    assert json_of("solve", path, "--set", f"B=@{tmp_path}/B.csv")["values"]["B"] == [[1, 2], [3, 4]]
 
 
 @pytest.mark.parametrize(
@@ -176,12 +149,12 @@ def test_wrong_words_end_with_2(file: Any, run: Any, words: list[str], message: 
     assert message in err and err.startswith("adjoint: ") and "Traceback" not in err
 
 
-def test_start_and_method(file: Any, data: Any) -> None:
+def test_start_and_method(file: Any, json_of: Any) -> None:
     text = NO_ROOT.replace("x**2 + c", "x**2 - c")
     path = file(text)
-    assert data("solve", path, "--start", "x=-3")["values"]["x"] == pytest.approx(-1)
-    assert data("solve", path, "--start", "x=3")["values"]["x"] == pytest.approx(1)
-    found = data("solve", file(SELLAR), "--method", "fixed-point", "--tol", "1e-6")
+    assert json_of("solve", path, "--start", "x=-3")["values"]["x"] == pytest.approx(-1)
+    assert json_of("solve", path, "--start", "x=3")["values"]["x"] == pytest.approx(1)
+    found = json_of("solve", file(SELLAR), "--method", "fixed-point", "--tol", "1e-6")
     assert found["blocks"][0]["method"] == "fixed-point"
     assert found["values"]["y1"] == pytest.approx(Y1, rel=1e-5)
 
@@ -193,35 +166,35 @@ def test_long_tables_are_cut_unless_all_is_asked_for(file: Any, run: Any) -> Non
     assert "x99" in full and "more rows" not in full
 
 
-def test_a_problem_alone_is_solved_where_it_starts(file: Any, data: Any) -> None:
+def test_a_problem_alone_is_solved_where_it_starts(file: Any, json_of: Any) -> None:
     path = file(SELLAR.replace("def model", "def _model").replace("m = model()", "m = _model()"))
-    assert data("solve", path)["values"]["y1"] == pytest.approx(Y1, rel=1e-12)
+    assert json_of("solve", path)["values"]["y1"] == pytest.approx(Y1, rel=1e-12)
 
 
 # -- gradient ----------------------------------------------------------------------------------------------
 
 
-def test_gradient(file: Any, run: Any, data: Any) -> None:
+def test_gradient(file: Any, run: Any, json_of: Any) -> None:
     code, out, err = run("gradient", file(SELLAR))
     assert (code, err) == (0, "") and out.startswith("f = 28.588308")
     assert ["z1", "9.6100106"] in rows(out)
-    found = data("gradient", file(SELLAR))
+    found = json_of("gradient", file(SELLAR))
     assert found["of"] == "f" and found["gradient"] == pytest.approx(DF, rel=1e-11)
     assert "multipliers" not in found
 
 
-def test_multipliers(file: Any, run: Any, data: Any) -> None:
-    found = data("gradient", file(SELLAR), "--multipliers")["multipliers"]
+def test_multipliers(file: Any, run: Any, json_of: Any) -> None:
+    found = json_of("gradient", file(SELLAR), "--multipliers")["multipliers"]
     assert found == pytest.approx({"y1": 0.980613913484, "y2": -0.1961285781, "f": 1.0}, rel=1e-8)
     out = run("gradient", file(SELLAR), "--multipliers")[1]
     assert ["equation", "multiplier"] in rows(out) and ["y1", "0.98061391"] in rows(out)
 
 
-def test_of_and_wrt(file: Any, data: Any) -> None:
-    found = data("gradient", file(SELLAR), "--of", "y1", "--wrt", "x, z1")
+def test_of_and_wrt(file: Any, json_of: Any) -> None:
+    found = json_of("gradient", file(SELLAR), "--of", "y1", "--wrt", "x, z1")
     assert list(found["gradient"]) == ["x", "z1"]
     assert found["gradient"]["x"] == pytest.approx(1 / (1 + 0.1 / np.sqrt(Y1)), rel=1e-11)  # by hand
-    element = data("gradient", file(ARRAYS), "--of", "y[2]")
+    element = json_of("gradient", file(ARRAYS), "--of", "y[2]")
     assert element["value"] == pytest.approx(np.exp(-2))
     assert element["gradient"]["a"] == pytest.approx([0, 0, -np.exp(-2), 0])
     assert element["gradient"]["B"] == [[0, 0], [0, 0]]
@@ -248,7 +221,7 @@ def test_several_outputs_are_listed(file: Any, run: Any) -> None:
     assert code == 2 and "choose an output with --of: s, t" in err
 
 
-def test_functions_are_models(file: Any, run: Any, data: Any) -> None:
+def test_functions_are_models(file: Any, run: Any, json_of: Any) -> None:
     path = file(
         """
         import numpy as np
@@ -265,7 +238,7 @@ def test_functions_are_models(file: Any, run: Any, data: Any) -> None:
     assert run("check", path)[0] == 0
     code, _, err = run("gradient", path)
     assert code == 2 and "no value for the argument 'x' of domke: give --set x=" in err
-    found = data("gradient", path, "--set", "x=0", "--set", "scale=2", "--multipliers")
+    found = json_of("gradient", path, "--set", "x=0", "--set", "scale=2", "--multipliers")
     assert found["gradient"]["x"] == pytest.approx(2 * 20.918727787151)
     assert found["multipliers"]["domke"] == 1.0
 
@@ -273,13 +246,13 @@ def test_functions_are_models(file: Any, run: Any, data: Any) -> None:
 # -- optimize ----------------------------------------------------------------------------------------------
 
 
-def test_optimize(file: Any, run: Any, data: Any) -> None:
+def test_optimize(file: Any, run: Any, json_of: Any) -> None:
     code, out, err = run("optimize", file(SELLAR))
     assert (code, err) == (0, "")
     assert out.startswith("sellar: minimize f by SLSQP")
     found = {row[0]: row for row in rows(out) if row}
     assert found["x"][-2] == "lower" and found["low"][-2] == "lower" and "lower" not in found["z1"]
-    d = data("optimize", file(SELLAR), "--tol", "1e-10")
+    d = json_of("optimize", file(SELLAR), "--tol", "1e-10")
     assert d["success"] and d["objective"]["value"] == pytest.approx(3.18339395, abs=1e-7)
     assert d["constraints"]["low"] == {
         "value": pytest.approx(3.16),
@@ -292,36 +265,34 @@ def test_optimize(file: Any, run: Any, data: Any) -> None:
 
 
 @pytest.mark.parametrize("method", ["trust-constr", "slsqp", "COBYQA"])
-def test_optimize_by_other_methods(file: Any, data: Any, method: str) -> None:
-    d = data("optimize", file(SELLAR), "--method", method, "--option", "maxiter=500")
+def test_optimize_by_other_methods(file: Any, json_of: Any, method: str) -> None:
+    d = json_of("optimize", file(SELLAR), "--method", method, "--option", "maxiter=500")
     assert d["objective"]["value"] == pytest.approx(3.18339395, abs=1e-4)
     assert d["method"].lower() == method.lower()
     assert d["variables"]["z2"]["active"] == "lower" and d["constraints"]["high"]["active"] == ""
 
 
-def test_optimize_a_program(file: Any, data: Any) -> None:
+def test_optimize_a_program(file: Any, json_of: Any) -> None:
     over, limits = "z1=-10:10, z2=0:10, x=0:10", "y1>=3.16, y2<=24"
-    d = data("optimize", file(SELLAR), "--minimize", "f", "--over", over, "--subject-to", limits)
+    d = json_of("optimize", file(SELLAR), "--minimize", "f", "--over", over, "--subject-to", limits)
     assert d["objective"]["value"] == pytest.approx(3.18339395, abs=1e-6)
     assert d["constraints"]["y1 >= 3.16"]["active"] == "lower"
-    up = data(
-        "optimize", file(SELLAR), "--maximize", "f", "--over", "z1=0:2", "--set", "x=3", "--set", "z1=1"
-    )
+    up = json_of("optimize", file(SELLAR), "--maximize", "f", "--over", "z1=0:2", "--set", "x=3", "--set", "z1=1")
     assert up["objective"]["sense"] == "maximize"
     assert up["values"]["z1"] == 2 and up["values"]["x"] == 3 and up["values"]["z2"] == 2
     assert up["variables"]["z1"]["active"] == "upper" and up["variables"]["z1"]["multiplier"] > 0
 
 
-def test_other_inputs_can_be_set_in_a_problem(file: Any, data: Any) -> None:
+def test_other_inputs_can_be_set_in_a_problem(file: Any, json_of: Any) -> None:
     path = file(SELLAR.replace(', "x": (0, 10)}', "}"))
     for x in (0.0, 2.0):
         # y1 = 3.16 and z2 = 0 at the optimum: z1² − 0.2 z1 = 3.16 − x + 0.2 √3.16
         z1 = 0.1 + np.sqrt(0.01 + 3.16 - x + 0.2 * np.sqrt(3.16))
         f = x**2 + 3.16 + np.exp(-np.sqrt(3.16) - z1)
-        assert data("optimize", path, "--set", f"x={x}")["objective"]["value"] == pytest.approx(f, abs=1e-5)
+        assert json_of("optimize", path, "--set", f"x={x}")["objective"]["value"] == pytest.approx(f, abs=1e-5)
 
 
-def test_the_start_is_set(file: Any, data: Any) -> None:
+def test_the_start_is_set(file: Any, json_of: Any) -> None:
     path = file(
         """
         import adjoint as adj
@@ -331,7 +302,7 @@ def test_the_start_is_set(file: Any, data: Any) -> None:
         """
     )
     for option in ("--set", "--start"):
-        d = data("optimize", path, "--minimize", "f", "--over", "x=-3:3", option, "x=-2")
+        d = json_of("optimize", path, "--minimize", "f", "--over", "x=-3:3", option, "x=-2")
         assert d["values"]["x"] == pytest.approx(-1, abs=1e-3)
 
 
@@ -363,40 +334,40 @@ def test_a_program_alone_needs_an_objective(file: Any, run: Any) -> None:
     assert code == 2 and "give --minimize NAME (or --maximize) and --over BOUNDS" in err
 
 
-def test_what_is_not_optimal_ends_with_1(file: Any, run: Any, data: Any) -> None:
+def test_what_is_not_optimal_ends_with_1(file: Any, run: Any, json_of: Any) -> None:
     code, out, err = run("optimize", file(SELLAR), "--option", "maxiter=2")
     assert code == 1 and "limit" in out.lower()
-    d = data("optimize", file(SELLAR), "--option", "maxiter=2", code=1)
+    d = json_of("optimize", file(SELLAR), "--option", "maxiter=2", code=1)
     assert not d["success"] and d["variables"]["z1"]["value"] is not None
 
 
 # -- check -------------------------------------------------------------------------------------------------
 
 
-def test_check(file: Any, run: Any, data: Any) -> None:
+def test_check(file: Any, run: Any, json_of: Any) -> None:
     code, out, err = run("check", file(SELLAR))
     assert (code, err) == (0, "") and "every unknown is determined" in out
-    d = data("check", file(SELLAR))
+    d = json_of("check", file(SELLAR))
     assert d["success"] and d["ok"] and d["equations"] == 3 and d["outputs"] == ["f"]
     assert d["blocks"][0]["unknowns"] == ["y1", "y2"]
 
 
-def test_check_of_a_wrong_structure_ends_with_1(file: Any, run: Any, data: Any) -> None:
+def test_check_of_a_wrong_structure_ends_with_1(file: Any, run: Any, json_of: Any) -> None:
     code, out, _ = run("check", file(WRONG))
     assert code == 1 and "over-determined" in out and "first, second" in out
-    d = data("check", file(WRONG), "--derivatives", "y", code=1)
+    d = json_of("check", file(WRONG), "--derivatives", "y", code=1)
     assert d["overdetermined"] == [[["first", "second"], ["y"]]] and d["underdetermined"] == [[[], ["z"]]]
     assert "derivatives" not in d
 
 
-def test_check_of_derivatives(file: Any, run: Any, data: Any) -> None:
+def test_check_of_derivatives(file: Any, run: Any, json_of: Any) -> None:
     code, out, _ = run("check", file(SELLAR), "--derivatives", "f", "--set", "z1=4")
     assert code == 0 and "derivatives of f by complex step: agree" in out
-    d = data("check", file(SELLAR), "--derivatives", "f")
+    d = json_of("check", file(SELLAR), "--derivatives", "f")
     assert d["derivatives"]["ok"] and d["derivatives"]["error"] < 1e-9
 
 
-def test_wrong_derivatives_end_with_1(file: Any, run: Any, data: Any) -> None:
+def test_wrong_derivatives_end_with_1(file: Any, run: Any, json_of: Any) -> None:
     path = file(
         """
         import adjoint as adj
@@ -407,17 +378,17 @@ def test_wrong_derivatives_end_with_1(file: Any, run: Any, data: Any) -> None:
     )
     code, out, _ = run("check", path, "--derivatives", "cube")
     assert code == 1 and "DIFFER" in out
-    assert not data("check", path, "--derivatives", "cube", code=1)["success"]
+    assert not json_of("check", path, "--derivatives", "cube", code=1)["success"]
 
 
 # -- graph -------------------------------------------------------------------------------------------------
 
 
-def test_graph(file: Any, run: Any, data: Any) -> None:
+def test_graph(file: Any, run: Any, json_of: Any) -> None:
     code, out, err = run("graph", file(SELLAR))
     assert (code, err) == (0, "") and out.startswith('digraph "sellar" {')
     assert '"y1" -> "y2";' in out and '"y2" -> "y1";' in out and "subgraph cluster_1" in out
-    d = data("graph", file(SELLAR))
+    d = json_of("graph", file(SELLAR))
     assert ["y2", "y1"] in d["edges"] and d["files"] == []
 
 
@@ -430,9 +401,7 @@ def test_graph_of_a_function_and_of_arrays(file: Any, run: Any) -> None:
 def test_graph_files(file: Any, run: Any, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     names = [str(tmp_path / n) for n in ("g.dot", "g.svg", "m.png")]
-    code, out, _ = run(
-        "graph", file(SELLAR), "--output", names[0], "--picture", names[1], "--matrix", names[2]
-    )
+    code, out, _ = run("graph", file(SELLAR), "--output", names[0], "--picture", names[1], "--matrix", names[2])
     assert code == 0
     assert sorted(out.split("\n")[:-1]) == sorted(f"wrote {n}" for n in names)
     assert Path(names[0]).read_text().startswith("digraph")
@@ -456,9 +425,7 @@ def test_files_that_cannot_be_written(
     assert code == 2 and out == "" and message in err
 
 
-def test_pictures_without_matplotlib(
-    file: Any, run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_pictures_without_matplotlib(file: Any, run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     for option in ("--picture", "--matrix"):
         code, _, err = run("graph", file(SELLAR), option, str(tmp_path / "g.png"))
@@ -475,31 +442,29 @@ def test_graph_of_a_wrong_structure_ends_with_1(file: Any, run: Any) -> None:
 
 
 @pytest.mark.parametrize("command", ["solve", "gradient"])
-def test_what_does_not_converge_ends_with_1(file: Any, run: Any, data: Any, command: str) -> None:
+def test_what_does_not_converge_ends_with_1(file: Any, run: Any, json_of: Any, command: str) -> None:
     words = [command, file(NO_ROOT)]
     code, out, err = run(*words)
     assert code == 1 and out == "" and "did not converge" in err and "Traceback" not in err
-    d = data(*words, code=1)
+    d = json_of(*words, code=1)
     assert d["command"] == command and not d["success"]
     assert d["error"]["type"] == "ConvergenceError" and d["error"]["worst"][0][0] == "square"
     assert d["error"]["values"]["c"] == 1.0
 
 
-def test_a_wrong_structure_ends_with_1(file: Any, run: Any, data: Any) -> None:
+def test_a_wrong_structure_ends_with_1(file: Any, run: Any, json_of: Any) -> None:
     code, out, err = run("solve", file(WRONG))
     assert code == 1 and out == "" and "Over-determined part" in err
-    assert data("solve", file(WRONG), code=1)["error"]["type"] == "StructureError"
+    assert json_of("solve", file(WRONG), code=1)["error"]["type"] == "StructureError"
 
 
 def test_nan_ends_with_1(file: Any, run: Any) -> None:
-    path = file(
-        "import adjoint as adj, numpy as np\nm = adj.Program()\nm.define('y', np.log(m.input('x', -1.0)))\n"
-    )
+    path = file("import adjoint as adj, numpy as np\nm = adj.Program()\nm.define('y', np.log(m.input('x', -1.0)))\n")
     code, _, err = run("solve", path)
     assert code == 1 and "the equation 'y' gives nan" in err
 
 
-def test_no_derivative_at_a_singular_point(file: Any, run: Any, data: Any) -> None:
+def test_no_derivative_at_a_singular_point(file: Any, run: Any, json_of: Any) -> None:
     """x³ = p has the solution 0 at p = 0, and no derivative there: a value with a warning, then an error."""
     path = file(
         """
@@ -512,8 +477,8 @@ def test_no_derivative_at_a_singular_point(file: Any, run: Any, data: Any) -> No
     code, _, err = run("solve", path)
     assert code == 0 and err.startswith("adjoint: warning: ") and "singular" in err
     assert run("solve", path, "--quiet") == (0, "", "")
-    assert len(data("solve", path)["warnings"]) == 1
-    d = data("gradient", path, "--of", "x", code=1)
+    assert len(json_of("solve", path)["warnings"]) == 1
+    d = json_of("gradient", path, "--of", "x", code=1)
     assert d["error"]["type"] == "SingularError" and d["error"]["equations"] == ["cube"]
 
 
@@ -554,15 +519,15 @@ def test_quiet_prints_nothing_but_errors(file: Any, run: Any) -> None:
     assert run("graph", file(SELLAR), "--quiet")[1].startswith("digraph")
 
 
-def test_what_a_model_prints_goes_to_stderr(file: Any, run: Any, data: Any) -> None:
+def test_what_a_model_prints_goes_to_stderr(file: Any, run: Any, json_of: Any) -> None:
     path = file("print('loading')\n" + textwrap.dedent(ARRAYS))
     code, out, err = run("solve", path)
     assert "loading" in err and "loading" not in out
-    assert data("gradient", path)["of"] == "s"
+    assert json_of("gradient", path)["of"] == "s"
     assert run("graph", path)[1].startswith("digraph")
 
 
-def test_names_of_programs_and_problems(file: Any, run: Any, data: Any) -> None:
+def test_names_of_programs_and_problems(file: Any, run: Any, json_of: Any) -> None:
     path = file(
         """
         import adjoint as adj
@@ -579,12 +544,12 @@ def test_names_of_programs_and_problems(file: Any, run: Any, data: Any) -> None:
     )
     code, _, err = run("solve", path)
     assert code == 2 and "choose one with --name: one, two" in err
-    assert data("solve", path, "--name", "two")["values"]["y"] == 6
-    assert data("solve", f"{path}:one")["values"]["y"] == 3
+    assert json_of("solve", path, "--name", "two")["values"]["y"] == 6
+    assert json_of("solve", f"{path}:one")["values"]["y"] == 3
     code, _, err = run("optimize", path)
     assert code == 2 and "choose one with --name: down, up" in err
-    assert data("optimize", path, "--name", "up")["objective"]["value"] == pytest.approx(8)
-    assert data("optimize", f"{path}:one", "--minimize", "y", "--over", "x=0:1")["objective"]["value"] == 0
+    assert json_of("optimize", path, "--name", "up")["objective"]["value"] == pytest.approx(8)
+    assert json_of("optimize", f"{path}:one", "--minimize", "y", "--over", "x=0:1")["objective"]["value"] == 0
 
 
 def test_no_command_version_and_help(run: Any) -> None:

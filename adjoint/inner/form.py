@@ -23,10 +23,10 @@ from ..plan import Plan
 from ..primitives.indexing import broadcast_to, concatenate, ravel, reshape
 from ..program import Program
 from ..rebuild import substitute
+from ..trees import flatten, is_tree, map_leaves, ordered_as, same
 from ..walk import topological, variables_of
 from .memory import Memory
 from .schedule import Tolerance
-from .trees import leaves_of, map_leaves
 
 __all__ = ["Inner", "Traced", "joined", "parameters_of", "traced"]
 
@@ -61,16 +61,16 @@ def traced(fun: Callable[..., Any], guess: Any, args: Sequence[Any], what: str) 
     """Call ``fun(y, *args)`` on symbols."""
     if not callable(fun):
         raise ModelError(f"{what}: the first argument is a function, not {type(fun).__name__}")
-    for leaf in leaves_of(guess):
+    for leaf in flatten(guess):
         if isinstance(leaf, Expr) and not isinstance(leaf, Constant):
             raise ModelError(
                 f"{what}: the guess is a number or an array, where the search starts; it is no parameter, and the "
                 "result does not depend on it. Pass expressions as arguments after it."
             )
-    numbers = [number(_plain(leaf), f"{what}: the guess") for leaf in leaves_of(guess)]
+    numbers = [number(_plain(leaf), f"{what}: the guess") for leaf in flatten(guess)]
     if not numbers:
         raise ModelError(f"{what}: the guess holds no number")
-    nested = isinstance(guess, (tuple, list, dict))
+    nested = is_tree(guess)
     start = np.concatenate([np.reshape(v, -1) for v in numbers]) if nested else numbers[0]
     leaf = Variable("y", np.shape(start))
     given: dict[Expr, Expr] = {}
@@ -93,7 +93,7 @@ def _plain(value: Any) -> Any:
 
 def _structured(vector: Any, tree: Any) -> Any:
     """Parts of a vector in the structure of a tree."""
-    if not isinstance(tree, (tuple, list, dict)):
+    if not is_tree(tree):
         return vector
     at = 0
 
@@ -110,8 +110,8 @@ def _structured(vector: Any, tree: Any) -> Any:
 
 def joined(result: Any, like: Traced, what: str) -> Expr:
     """What the function returned, as one array in the shape of the unknowns."""
-    parts = [_residual(e) for e in _results(result, like)]
-    if not isinstance(like.tree, (tuple, list, dict)) and len(parts) == 1:
+    parts = [_residual(e) for e in _results(result, like, what)]
+    if not is_tree(like.tree) and len(parts) == 1:
         whole = parts[0]
         if whole.shape != like.leaf.shape:
             if whole.size > like.leaf.size or not _fits(whole.shape, like.leaf.shape):
@@ -129,8 +129,15 @@ def _residual(item: Any) -> Expr:
     return as_expr(item.lhs - item.rhs if isinstance(item, Comparison) and item.op == "==" else item)
 
 
-def _results(result: Any, like: Traced) -> list[Any]:
-    return leaves_of(result, like.tree) if isinstance(result, (tuple, list, dict)) else [result]
+def _results(result: Any, like: Traced, what: str) -> list[Any]:
+    """What the function returned, in the order of the unknowns where it has their form."""
+    if not is_tree(result):
+        return [result]
+    if same(result, like.tree):
+        return flatten(ordered_as(result, like.tree))
+    if isinstance(result, Mapping):
+        raise ModelError(f"{what}: the function gives the keys {list(result)}; it must have the form of the guess")
+    return flatten(result)
 
 
 def _fits(small: tuple[int, ...], shape: tuple[int, ...]) -> bool:

@@ -59,7 +59,6 @@ class Memory:
         self.points: deque[Point] = deque()
         self.without_matrix = False  # its Jacobian has too many entries
         self.curvature: Any = None  # of an objective
-        self.failure = ""  # what an inner problem inside of it said where it failed
 
     @property
     def last(self) -> Point | None:

@@ -21,8 +21,10 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import SingularError
 from ..expr import Expr, apply
 from ..primitive import Primitive, register
+from ..trial import trial_under_way
 from .form import Inner
 from .solving import linear_at, solve_inner
 
@@ -72,8 +74,19 @@ def _solve_value(*arguments: Any) -> Any:
         return inner.shaped(np.full(flat.shape, np.nan))
     if not flat.any():
         return np.zeros(inner.unknown.shape, dtype=flat.dtype)[()]
+    try:
+        return _linear_solution(inner, transpose, y, params, real, flat)
+    except SingularError as error:
+        around = trial_under_way()
+        if around is None:
+            raise
+        around.failed(error)
+        return inner.shaped(np.full(flat.shape, np.nan))
+
+
+def _linear_solution(inner: Inner, transpose: bool, y: Any, params: Any, real: Any, flat: np.ndarray) -> Any:
     linear = linear_at(inner, np.real(y), real)
-    if not any(np.iscomplexobj(a) for a in (y, *params, b)):
+    if not any(np.iscomplexobj(a) for a in (y, *params, flat)):
         return inner.shaped(linear.solve(np.array(flat, dtype=float), transpose))
     product = inner.function("pulled" if transpose else "pushed", True)
     w = linear.solve(np.array(flat.real), transpose) + 0j

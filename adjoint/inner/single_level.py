@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..equations import unused_name
 from ..expr import Expr
 from ..program import Program
 from ..rebuild import substitute
@@ -75,7 +76,7 @@ def _solution(out: Program, node: Expr, new: dict[Expr, Expr]) -> Expr:
     last = inner.memory.last
     guess = inner.shaped(inner.guess if last is None else last.y)
     low, high = inner.program.bounds.get(inner.unknown, (None, None))
-    unknown = out.unknown(_free(out, inner.name), guess, node.shape, low, high)
+    unknown = out.unknown(unused_name(out, inner.name), guess, node.shape, low, high)
     _constrain(out, inner.at(inner.residual, unknown, node.args, {}), unknown.name, new)
     return unknown
 
@@ -84,20 +85,11 @@ def _linear_solution(out: Program, node: Expr, new: dict[Expr, Expr]) -> Expr:
     """The unknown of a linear system ``J w = b``."""
     inner, transpose = node.params
     y, *args, b = node.args
-    unknown = out.unknown(_free(out, f"{inner.name}: derivative"), shape=node.shape)
+    unknown = out.unknown(unused_name(out, f"{inner.name}: derivative"), shape=node.shape)
     product = inner.pulled if transpose else inner.pushed
     _constrain(out, inner.at(product, y, args, {inner.direction: unknown}) - b, unknown.name, new)
     return unknown
 
 
 def _constrain(out: Program, residual: Expr, name: str, new: dict[Expr, Expr]) -> None:
-    out.constrain(_without_inner(out, residual, new), _free(out, f"{name}: equations"))
-
-
-def _free(out: Program, name: str) -> str:
-    """The name, or one like it that is not taken."""
-    found, k = name, 1
-    while found in out.variables or found in out.equations:
-        k += 1
-        found = f"{name} ({k})"
-    return found
+    out.constrain(_without_inner(out, residual, new), unused_name(out, f"{name}: equations"))

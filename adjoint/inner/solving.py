@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import warnings
 from collections.abc import Sequence
 from typing import Any, cast
@@ -14,6 +13,7 @@ from ..errors import ConvergenceError, KinkWarning, SingularError, Status
 from ..nonlinear import METHODS, Options, Outcome, System, is_singular_at, natural_scale, scaled_residual
 from ..solve import CycleSystem, State, element_name, forward, linearize_again, make_options
 from ..sparsity import TooDenseError
+from ..trial import Trial, trial_under_way
 from .descent import descend
 from .form import Inner
 from .hessian import Curvature
@@ -32,7 +32,7 @@ WEAK = 1e-6  # a multiplier of a bound, relative to the natural magnitude of its
 
 
 def solve_inner(inner: Inner, params: Sequence[Any]) -> Point | None:
-    """The solution at the parameters; None where one of them is not finite.
+    """The solution at the parameters; None where one of them is not finite, or there is none at a trial point.
 
     The search starts at the last solution; where it fails from there, at the guess.
 
@@ -48,32 +48,18 @@ def solve_inner(inner: Inner, params: Sequence[Any]) -> Point | None:
     if known is not None:
         return known
     params = tuple(np.array(p)[()] for p in params)  # they may lie in memory that is used again
-    outer = _under.inner
-    _under.inner = inner
+    around = trial_under_way()
     try:
-        return inner.memory.keep(_searched(inner, params, tol))
+        with Trial() as trial:
+            return inner.memory.keep(_searched(inner, params, tol))
     except ConvergenceError as error:
-        if outer is None:
-            raise _with_inside(error, inner.memory.failure) from None
-        outer.memory.failure = str(error).splitlines()[0]
-        return None  # a step of the problem around it went too far: it is shortened where this is not a number
-    finally:
-        _under.inner = outer
-
-
-class _Inside(threading.local):
-    """The inner problem that is being solved in this thread, where another one is inside of it."""
-
-    inner: Inner | None = None
-
-
-_under = _Inside()
-
-
-def _with_inside(error: ConvergenceError, inside: str) -> ConvergenceError:
-    """The error, with what went wrong inside of the problem that failed."""
-    text = f"{error}\n  Inside of it, last: {inside}" if inside else str(error)
-    return ConvergenceError(text, error.block, error.status, error.worst, error.values, error.history)
+        if around is None:
+            text = trial.told(str(error))
+            raise ConvergenceError(
+                text, error.block, error.status, error.worst, error.values, error.history
+            ) from None
+        around.failed(error)
+        return None  # a step of what is solved around it went too far: it is shortened where this is not a number
 
 
 def _searched(inner: Inner, params: tuple[Any, ...], tol: float) -> Point:
@@ -82,7 +68,6 @@ def _searched(inner: Inner, params: tuple[Any, ...], tol: float) -> Point:
     starts = [inner.guess] if last is None else [_predicted(inner, last, params), inner.guess]
     if inner.objective is None and inner.unknown.size <= AT_ONCE:
         starts = starts[::-1]
-    inner.memory.failure = ""
     for start in starts[:-1]:
         try:
             return _from(inner, params, start, tol)

@@ -17,6 +17,7 @@ from ..linear import SingularMatrix
 from ..nonlinear.base import FLOOR, SINGULAR_RCOND, natural_scale, scaled_residual
 from ..nonlinear.direct import CLOSE, GONE, GROWTH, RATE, STEPS
 from ..plan import Plan
+from ..trial import Trial
 
 __all__ = ["Direct", "direct_solver"]
 
@@ -52,7 +53,8 @@ class Direct:
         params = [known[a:b].reshape(shape) if shape else known[a] for a, b, shape in self.params]
         u = guess if self.order is None else guess[self.order]
         try:
-            u = self._linear(u, params) if self.linear else self._newton(u, params, regular)
+            with Trial():
+                u = self._linear(u, params) if self.linear else self._newton(u, params, regular)
         except SingularMatrix:
             return None
         if u is None or self.order is None:

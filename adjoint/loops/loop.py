@@ -16,16 +16,17 @@ So all orders of derivatives are the two rows again, and in each the reversed sw
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from ..errors import SingularError
+from ..errors import ConvergenceError, SingularError
 from ..expr import Constant, Expr, Variable, apply
 from ..primitive import Primitive, register
 from ..primitives.elementwise import zeros
 from ..primitives.indexing import concatenate
+from ..trial import trial_under_way
 from .adjoint import descended, pulled
 from .runners import Runner
 from .step import Step, Wanted
@@ -201,6 +202,18 @@ def _or_zeros(tangent: Expr | None, like: Expr) -> Expr:
     return zeros(like.shape) if tangent is None else tangent
 
 
+def _attempted(function: Callable[..., Array], args: Sequence[Any], size: int) -> Array:
+    """What a run of steps gives; NaN where a step has no solution at a trial point of a solve around the loop."""
+    try:
+        return function(*args)
+    except (ConvergenceError, SingularError) as error:
+        around = trial_under_way()
+        if around is None:
+            raise
+        around.failed(error)
+        return np.full(size, np.nan)
+
+
 # -- scan -----------------------------------------------------------------------------------------------------------
 
 
@@ -245,7 +258,7 @@ _SCAN = register(
     Primitive(
         "scan",
         "general",
-        lambda *args: args[-1].value(*args[:-1]),
+        lambda *args: _attempted(args[-1].value, args[:-1], args[-1].size),
         tangent=_scan_tangent,
         transpose=_scan_transpose,
     )
@@ -304,7 +317,7 @@ _ADJOINT = register(
     Primitive(
         "scan_adjoint",
         "general",
-        lambda *args: args[-2].pull(args[-1], *args[:-2]),
+        lambda *args: _attempted(args[-2].pull, (args[-1], *args[:-2]), sum(args[-2].pulled_sizes(args[-1]))),
         tangent=_adjoint_tangent,
         transpose=_adjoint_transpose,
     )

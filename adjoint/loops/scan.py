@@ -14,9 +14,9 @@ from ..expr import Constant, Expr, as_expr, constant
 from ..primitives.elementwise import stop_gradient, where
 from ..primitives.indexing import concatenate, reshape
 from ..program import Program
+from ..trees import build, flatten, leaf_names
 from .loop import Loop, scan_node
 from .tracing import backend_of, trace_step
-from .trees import build, flatten, leaf_names
 
 __all__ = ["scan"]
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..equations import unused_name
 from ..errors import ConvergenceError, SingularError
 from ..expr import Expr, Variable
 from ..linear import SingularMatrix, make_solver
@@ -60,12 +61,12 @@ class _Part:
         m = self.program = Program("step", backend.name)
         new: dict[Expr, Expr] = {}
         for v in self.known:
-            new[v] = m.input(_free(m, v.name), shape=v.shape)
+            new[v] = m.input(unused_name(m, v.name), shape=v.shape)
         for v in part.unknowns:
             lower, upper = part.bounds.get(v, (None, None))
-            new[v] = m.unknown(_free(m, v.name), shape=v.shape, lower=lower, upper=upper)
+            new[v] = m.unknown(unused_name(m, v.name), shape=v.shape, lower=lower, upper=upper)
         for g, name in zip(substitute(part.residuals, new), part.names, strict=True):
-            m.constrain(g, _free(m, name))
+            m.constrain(g, unused_name(m, name))
         self.inputs: list[Any] = [new[v] for v in self.known]
         self.unknowns: list[Any] = [new[v] for v in part.unknowns]
         self.plan = m.plan()
@@ -131,11 +132,3 @@ def _unpacked(variables: Sequence[Any], vector: Array) -> dict[Any, Any]:
         values[v] = vector[at : at + v.size].reshape(v.shape) if v.shape else vector[at]
         at += v.size
     return values
-
-
-def _free(m: Program, name: str) -> str:
-    unique, k = name, 1
-    while unique in m.variables or unique in m.equations:
-        k += 1
-        unique = f"{name} ({k})"
-    return unique

@@ -12,10 +12,10 @@ from ..errors import ModelError, ShapeError
 from ..expr import Constant, Expr, Variable, as_expr, describe
 from ..primitives.indexing import broadcast_to, reshape
 from ..rebuild import substitute
+from ..trees import build, flatten, leaf_names, ordered_as, same
 from ..walk import topological, variables_of
 from .lifting import lifted
 from .step import Implicit, Step
-from .trees import build, flatten, leaf_names, ordered_as, same
 
 __all__ = ["backend_of", "solve_within", "trace_step"]
 

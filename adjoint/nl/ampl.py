@@ -1,9 +1,7 @@
 """The command line of AMPL's solvers: ``adjoint model -AMPL key=value ...`` solves model.nl and writes model.sol.
 
 The conventions are those of D. M. Gay, "Hooking your solver to AMPL" (1997): options are ``key=value``, in the
-environment variable ``adjoint_options`` and, with more weight, on the command line. Duals are the change of the optimal
-objective per unit added to the right-hand side: the sign of the multipliers of this library. Multipliers of bounds go
-back in the suffixes in which IPOPT does that, ``ipopt_zL_out`` and ``ipopt_zU_out``, where the file asks for suffixes.
+environment variable ``adjoint_options`` and, with more weight, on the command line.
 """
 
 from __future__ import annotations
@@ -12,7 +10,7 @@ import json
 import os
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -21,30 +19,17 @@ import numpy as np
 import scipy
 
 from ..errors import AdjointError, ModelError
-from ..problem import Problem
+from .answers import CODES, sol_of_result, without_point
 from .build import problem_from_model
-from .model import Model, Suffix
+from .model import Model
 from .read import read_model
 from .sol import SolFile, write_sol
 
-__all__ = ["CODES", "Request", "is_asked", "request", "run", "sol_of_result", "solve_model"]
+__all__ = ["Request", "is_asked", "request", "run", "solve_model"]
 
 ENVIRONMENT = "adjoint_options"
 FLAG = "-AMPL"
 
-CODES = {  # a hundred each: solved, perhaps, infeasible, unbounded, limits, failed
-    "optimal": 0,
-    "acceptable": 1,
-    "infeasible": 200,
-    "unbounded": 300,
-    "iteration_limit": 400,
-    "time_limit": 401,
-    "stopped": 402,
-    "failed": 500,
-    "stalled": 501,
-    "restoration_failed": 502,
-    "evaluation_error": 503,
-}
 REFUSED = 520  # an option or a model that cannot be taken
 
 NO_MESSAGE = 8  # of the bits of wantsol: nothing on the terminal
@@ -103,7 +88,7 @@ def run(arguments: Sequence[str], version: str) -> int:
         quiet = asked.wantsol & NO_MESSAGE
     except AdjointError as error:
         print(banner + str(error), file=sys.stderr)
-        sol, quiet, code = _answer(model, str(error), REFUSED), NO_MESSAGE, 1
+        sol, quiet, code = without_point(model, str(error), REFUSED), NO_MESSAGE, 1
     sol.message = banner + sol.message
     write_sol(answer, sol, binary=model.binary)
     if not quiet:
@@ -196,7 +181,7 @@ def solve_model(model: Model, asked: Request) -> SolFile:
         raise ModelError(f"option objno={asked.objno}: the file has {model.n_obj} objectives")
     crossed = _crossed(model)
     if crossed:
-        return _answer(model, crossed, CODES["infeasible"])
+        return without_point(model, crossed, CODES["infeasible"])
     chosen = model if asked.objno else replace(model, n_obj=0)
     problem = problem_from_model(chosen, objective=max(asked.objno - 1, 0), relax=asked.relax)
     result = problem.solve(
@@ -228,62 +213,3 @@ def _start(model: Model) -> Any:
         if s.kind == 0 and s.name in ("ipopt_zL_in", "ipopt_zU_in"):
             bounds[s.index] += s.value
     return scipy.optimize.OptimizeResult(x=model.x0, multipliers={"constraints": model.dual0, "x": bounds})
-
-
-# -- answers ---------------------------------------------------------------------------------------------------------
-
-
-def sol_of_result(problem: Problem, result: Any, objective: int = 0) -> SolFile:
-    """What a ``.sol`` file says of the result of a problem that was read from a ``.nl`` file."""
-    model: Model = problem.source
-    multipliers: Mapping[str, Any] = {} if result.get("multipliers") is None else result.multipliers
-    words = str(result.message).strip().rstrip(".")
-    if not problem.is_feasibility:
-        words += f"; objective {result.fun:.10g}"
-    if "nit" in result:
-        words += f"\n{result.nit} iterations"
-    sol = _answer(model, words, _code(result), objective)
-    sol.primal = np.array(result.x, dtype=float)
-    if not model.n_con:
-        sol.dual = np.zeros(0)
-    if not np.isfinite(result.fun):  # no multipliers there
-        return sol
-    dual, bounds = multipliers.get("constraints"), multipliers.get("x")
-    if model.n_con and dual is not None:
-        sol.dual = np.reshape(dual, -1).astype(float)
-    if model.flags & 1 and bounds is not None:
-        sol.suffixes = _bound_suffixes(np.reshape(bounds, -1), problem.maximize)
-    return sol
-
-
-def _bound_suffixes(multipliers: np.ndarray, maximize: bool) -> list[Suffix]:
-    """Multipliers of lower bounds and of upper bounds, which push the other way."""
-    pushes_up = multipliers < 0 if maximize else multipliers > 0
-    every = np.arange(multipliers.size)
-    return [
-        Suffix(name, 0, True, every, np.where(side, multipliers, 0.0))
-        for name, side in (("ipopt_zL_out", pushes_up), ("ipopt_zU_out", ~pushes_up))
-    ]
-
-
-def _code(result: Any) -> int:
-    """The code of a result; SciPy's say why they ended in words only."""
-    if result.status in CODES:
-        return CODES[result.status]
-    if result.success:
-        return CODES["optimal"]
-    words = str(result.message).lower()
-    limit = any(word in words for word in ("limit", "maximum number"))
-    return CODES["iteration_limit" if limit else "infeasible" if "infeasible" in words else "failed"]
-
-
-def _answer(model: Model, message: str, code: int, objective: int = 0) -> SolFile:
-    return SolFile(
-        message,
-        n_var=model.n_var,
-        n_con=model.n_con,
-        objective=objective,
-        code=code,
-        options=model.options,
-        vbtol=model.vbtol,
-    )

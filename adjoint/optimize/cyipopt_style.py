@@ -126,6 +126,4 @@ def solve_in_style(
     if functions.problem is not None and word != "optimal":
         message += f" (the last evaluation that failed: {functions.problem})"
     y, z_lower, z_upper = (np.asarray(info[key], dtype=float) for key in ("mult_g", "mult_x_L", "mult_x_U"))
-    return NLPOutcome(
-        np.asarray(x), y, z_lower, z_upper, word, message, functions.iterations, functions.evaluations
-    )
+    return NLPOutcome(np.asarray(x), y, z_lower, z_upper, word, message, functions.iterations, functions.evaluations)

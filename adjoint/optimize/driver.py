@@ -47,7 +47,7 @@ def formulation_of(task: Task) -> Formulation:
     """The nonlinear program of a task; one per problem and formulation is kept, with all that was compiled for it."""
     problem, word = task.problem, task.formulation
     key = tuple(sorted(word.items())) if isinstance(word, Mapping) else word
-    kept = problem.__dict__.setdefault("_formulations", {})  # not pickled with it
+    kept = problem.kept.setdefault("formulations", {})
     if key not in kept:
         kept[key] = Formulation(problem, word)
     return kept[key].at(task.values, _values_by_name(task))

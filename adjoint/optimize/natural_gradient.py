@@ -20,10 +20,11 @@ import numpy as np
 import scipy
 
 from ..curvature import GaussNewton
+from ..equations import unused_name
 from ..errors import KinkWarning, ModelError
 from .base import Reduced, finish
-from .least_squares.squares import squares_of
-from .scaled import checked_options
+from .least_squares.squares import residual_program
+from .options import checked_options
 from .task import Task
 
 __all__ = ["NaturalGradientOptions", "solve_by_natural_gradient"]
@@ -103,22 +104,14 @@ def solve_by_natural_gradient(task: Task) -> Any:
 def _residuals(problem: Any, method: str) -> tuple[Any, str, list[str]]:
     """A program with the sum of squares and the residuals as variables, and their names."""
     try:
-        parts = squares_of(problem)
+        program, names = residual_program(problem)
     except ModelError as error:
         raise ModelError(
             f"method {method!r} takes sums of squares only, or options={{'outputs': names}}: the variables that the "
             f"loss is a convex function of (means, scores). {error}"
         ) from None
-    program, names = problem.program.extended(), []
-    for k, r in enumerate(parts):
-        name = f"residuals ({k + 1})"
-        while name in program.variables or name in program.equations:
-            name += "'"
-        names.append(program.define(name, r).name)
     sign = -1.0 if problem.maximize else 1.0
-    name = "sum of squares"
-    while name in program.variables or name in program.equations:
-        name += "'"
+    name = unused_name(program, "sum of squares")
     program.define(name, sum((sign * np.sum(program[n] ** 2) for n in names), start=0.0))
     return program, name, names
 

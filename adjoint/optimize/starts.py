@@ -113,8 +113,7 @@ def _own(problem: Any) -> Any:
     """The problem with its own working memory: what methods keep with it must not be shared by threads."""
     own = object.__new__(type(problem))
     own.__dict__.update(problem.__dict__)
-    for name in ("_formulations", "_least_squares"):
-        own.__dict__.pop(name, None)
+    own.kept = {}
     return own
 
 

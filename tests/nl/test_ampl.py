@@ -14,7 +14,8 @@ import pytest
 
 import adjoint as adj
 from adjoint.__main__ import main
-from adjoint.nl.ampl import CODES, Request, request, sol_of_result, solve_model
+from adjoint.nl.ampl import Request, request, solve_model
+from adjoint.nl.answers import CODES, sol_of_result
 from adjoint.nl.read import read_model
 
 

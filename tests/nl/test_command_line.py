@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,33 +9,8 @@ import numpy as np
 import pytest
 
 import adjoint as adj
-from adjoint.__main__ import main
 from adjoint.nl.sol import read_sol
 from adjoint.nl.write import write_nl
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Any:
-    """Runs a command; exit code, stdout, stderr."""
-
-    def run(*words: str) -> tuple[int, str, str]:
-        capsys.readouterr()
-        code = main(list(words))
-        return (code, *capsys.readouterr())
-
-    return run
-
-
-@pytest.fixture
-def data_of(run: Any) -> Any:
-    """Runs a command with --json; what stdout holds. The exit code must be the one expected."""
-
-    def data(*words: str, code: int = 0) -> Any:
-        got, out, err = run(*words, "--json")
-        assert got == code, err
-        return json.loads(out, parse_constant=pytest.fail)
-
-    return data
 
 
 def written(tmp_path: Path, problem: adj.Problem, name: str = "model.nl", **options: Any) -> str:
@@ -82,15 +56,15 @@ def test_check_reports_sizes_patterns_and_blocks(tmp_path: Path, run: Any) -> No
     assert "blocks: 4, the largest of 2 equations" in out
 
 
-def test_check_counts_patterns(tmp_path: Path, data_of: Any) -> None:
-    found = data_of("check", written(tmp_path, chain(20)))
+def test_check_counts_patterns(tmp_path: Path, json_of: Any) -> None:
+    found = json_of("check", written(tmp_path, chain(20)))
     assert found["success"] and found["structure"]["matched"] == 20
     assert found["structure"]["blocks"] == [2] + [1] * 18
     nonlinear = found["expressions"]["constraints"]
     assert nonlinear == 18 and found["patterns"]["constraints"] <= 3
 
 
-def test_check_names_singular_parts(tmp_path: Path, run: Any, data_of: Any) -> None:
+def test_check_names_singular_parts(tmp_path: Path, run: Any, json_of: Any) -> None:
     path = written(tmp_path, singular())
     Path(path).with_suffix(".col").write_text("inflow\noutflow\nleft_out\n")
     Path(path).with_suffix(".row").write_text("first\nsecond\nthird\n")
@@ -99,7 +73,7 @@ def test_check_names_singular_parts(tmp_path: Path, run: Any, data_of: Any) -> N
     assert code == 1
     assert "the equations determine 2 of 3 unknowns" in out
     assert "over-determined: 3 equations" in out and "under-determined: 0 equations" in out
-    alone = data_of("check", path, code=1)["structure"]["underdetermined"]
+    alone = json_of("check", path, code=1)["structure"]["underdetermined"]
     assert alone == [[[], [names[-1]]]]
 
 
@@ -108,20 +82,20 @@ def adj_names(path: str) -> list[str]:
     return Path(path).with_suffix(".col").read_text().split()
 
 
-def test_check_of_an_optimization_problem(tmp_path: Path, run: Any, data_of: Any) -> None:
+def test_check_of_an_optimization_problem(tmp_path: Path, run: Any, json_of: Any) -> None:
     path = written(tmp_path, rosenbrock())
     code, out, _ = run("check", path, "--derivatives", "objective")
     assert code == 0
     assert "minimize" in out and "1 inequality" in out and "degrees of freedom: 2" in out
     assert "derivatives of objective by complex step: agree" in out
-    found = data_of("check", path)
+    found = json_of("check", path)
     assert found["objective"] == "minimize" and found["variables"]["bounded"] == 1 and not found["is_system"]
 
 
 # -- solve -------------------------------------------------------------------------------------------------
 
 
-def test_solve_prints_variables_by_name(tmp_path: Path, run: Any, data_of: Any) -> None:
+def test_solve_prints_variables_by_name(tmp_path: Path, run: Any, json_of: Any) -> None:
     path = written(tmp_path, chain())
     code, out, err = run("solve", path)
     assert (code, err) == (0, "")
@@ -129,7 +103,7 @@ def test_solve_prints_variables_by_name(tmp_path: Path, run: Any, data_of: Any) 
     shown = dict(line.split() for line in out.split("value\n")[1].splitlines())
     assert list(shown) == names
     assert {name: float(value) for name, value in shown.items()} == pytest.approx(solved(names), rel=1e-6)
-    found = data_of("solve", path)
+    found = json_of("solve", path)
     assert found["success"] and found["variables"] == pytest.approx(solved(names))
     assert sorted(p.name for p in tmp_path.iterdir()) == ["model.col", "model.nl", "model.row"]
 
@@ -156,7 +130,7 @@ def test_solve_writes_a_sol_file(tmp_path: Path, run: Any) -> None:
     assert not sol.dual.any()
 
 
-def test_a_system_without_a_solution(tmp_path: Path, run: Any, data_of: Any) -> None:
+def test_a_system_without_a_solution(tmp_path: Path, run: Any, json_of: Any) -> None:
     m = adj.Program("none")
     x = m.input("x", [1.0, 2.0])
     rows = adj.array([x[0] ** 2 + x[1] ** 2, x[0] - x[1]])
@@ -167,7 +141,7 @@ def test_a_system_without_a_solution(tmp_path: Path, run: Any, data_of: Any) -> 
     assert (code, text) == (1, "")
     assert "did not converge" in err and "radius" in err
     assert read_sol(out).code >= 400
-    worst = data_of("solve", path, code=1)["error"]["worst"]
+    worst = json_of("solve", path, code=1)["error"]["worst"]
     assert worst[0][0] in ("radius", "diagonal")
 
 
@@ -206,7 +180,7 @@ def problem():
 # -- optimize ----------------------------------------------------------------------------------------------
 
 
-def test_optimize(tmp_path: Path, run: Any, data_of: Any) -> None:
+def test_optimize(tmp_path: Path, run: Any, json_of: Any) -> None:
     path, out = written(tmp_path, rosenbrock()), tmp_path / "out.sol"
     code, text, _ = run("optimize", path, "--method", "SLSQP", "--option", "ftol=1e-12", "--sol", str(out))
     assert code == 0
@@ -216,7 +190,7 @@ def test_optimize(tmp_path: Path, run: Any, data_of: Any) -> None:
     sol = read_sol(out)
     assert sol.code == 0 and sol.primal == pytest.approx([0.5, 0.25], rel=1e-5)
     assert sol.dual == pytest.approx([0.0], abs=1e-6)
-    found = data_of("optimize", path, "--method", "trust-constr")
+    found = json_of("optimize", path, "--method", "trust-constr")
     assert found["objective"]["value"] == pytest.approx(0.25, rel=1e-3)
 
 

@@ -7,6 +7,7 @@ import os
 import pickle
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
@@ -151,6 +152,8 @@ class Losing(Executor):
 
     def __init__(self, every: int, error: type[Exception] = ConnectionError) -> None:
         self.calls, self.every, self.error = 0, every, error
+        self.given: list[Future[Any]] = []
+        self.tasks: dict[bytes, Future[Any]] = {}
 
     def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
         self.calls += 1
@@ -183,8 +186,19 @@ class Silent(Losing):
     def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
         if (self.calls + 1) % self.every == 0:
             self.calls += 1
-            return Future()
+            self.given.append(Future())
+            return self.given[-1]
         return super().submit(fn, *args, **kwargs)
+
+
+class Keyed(Silent):
+    """As Dask's: the same function of the same arguments is the same task."""
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+        key = pickle.dumps((fn, args))
+        if key not in self.tasks:
+            self.tasks[key] = super().submit(fn, *args, **kwargs)
+        return self.tasks[key]
 
 
 def test_work_that_is_late_is_done_again() -> None:
@@ -196,6 +210,28 @@ def test_work_that_is_late_is_done_again() -> None:
     np.testing.assert_array_equal(late.x["w"], calm.x["w"])
 
 
+def test_work_that_is_never_answered_is_an_error() -> None:
+    problem, shards, _, _ = least_squares()
+    executor = Silent(every=1)
+    with pytest.raises(WorkerError, match=r"block \d was sent 3 times, and gave no answer, the last time for 0.2 s"):
+        consensus(problem, shards, executor=executor, options={"timeout": 0.05, "retries": 2})
+    assert len(executor.given) == 9 and all(future.cancelled() for future in executor.given)
+
+
+def test_an_executor_that_knows_a_task_by_its_arguments() -> None:
+    """Dask's does: what is sent again must be another task."""
+    problem, shards, _, _ = least_squares()
+    found = consensus(problem, shards, executor=Keyed(every=4), options={"max_iter": 3, "timeout": 0.1})
+    assert found.redone >= 2
+
+
+def test_a_process_that_hangs_is_ended() -> None:
+    began = time.monotonic()
+    with pytest.raises(WorkerError, match="hangs"):
+        consensus(asleep, [600.0], executor="processes", options={"timeout": 0.5, "retries": 1})
+    assert time.monotonic() - began < 60.0
+
+
 def test_work_that_is_always_lost_is_an_error() -> None:
     problem, shards, _, _ = least_squares()
     with pytest.raises(WorkerError, match="lost 4 times; the last time: ConnectionError: worker lost"):
@@ -205,6 +241,10 @@ def test_work_that_is_always_lost_is_an_error() -> None:
 def test_an_error_of_the_work_itself_is_raised_at_once() -> None:
     with pytest.raises(ValueError, match="not a shard"):
         consensus(not_a_problem, [1, 2], executor="threads")
+
+
+def asleep(seconds: float) -> Any:
+    time.sleep(seconds)
 
 
 def not_a_problem(argument: int) -> Any:

@@ -28,11 +28,10 @@ from ..scaled import (
     Log,
     Point,
     ScaledProgram,
-    before_start,
     errors,
     evaluated,
+    first_point,
     outcome,
-    without_point,
 )
 from .function import AugmentedFunction, Sample
 from .inner import Inner, diverged, lbfgsb, projected_newton, projected_size
@@ -77,14 +76,10 @@ def solve(
     NLPOutcome
     """
     given = AugmentedLagrangianOptions.of(options)
-    crossed = before_start(nlp)
-    if crossed is not None:
-        return crossed
-    try:
-        program = ScaledProgram(nlp, given.nlp_scaling_max_gradient, None if start is None else start[0])
-        p = evaluated(program, program.x0)
-    except EvaluationError as error:
-        return without_point(nlp, "evaluation_error", f"at the start, {error}")
+    first = first_point(nlp, given.nlp_scaling_max_gradient, start)
+    if isinstance(first, NLPOutcome):
+        return first
+    program, p = first
     result = Run(program, p, given, None if start is None else start[1], callback).solve()
     if given.print_level >= 3:
         print(f"augmented-lagrangian: {result.message} ({result.iterations} iterations)")

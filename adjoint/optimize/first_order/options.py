@@ -8,7 +8,7 @@ from math import inf
 from typing import Any
 
 from ...errors import ModelError
-from ..scaled import checked_options
+from ..options import checked_options
 from .schedules import SCHEDULES
 
 __all__ = [

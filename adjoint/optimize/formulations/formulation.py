@@ -16,6 +16,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from ...blocks import Run, pack, unpack
+from ...equations import unused_name
 from ...errors import AdjointError, EvaluationError, ModelError
 from ...expr import Variable
 from ...function import Function
@@ -116,11 +117,7 @@ class Formulation:
                 del program.equations[e.name]
         outputs = [problem.objective.name]
         for e in kept.equations:
-            name = f"residual of {e.name}"
-            while name in program.variables or name in program.equations:
-                name += "'"
-            program.define(name, e.residual)
-            outputs.append(name)
+            outputs.append(program.define(unused_name(program, f"residual of {e.name}"), e.residual).name)
         outputs += [v.name for v in problem.constrained.values()]
         return program, outputs
 

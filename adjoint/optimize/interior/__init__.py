@@ -7,9 +7,10 @@ barrier) → ``step`` (the primal-dual step) → ``inertia`` (its factors) → `
 
 from __future__ import annotations
 
+from ..outcome import Intermediate
 from .matrices import Workspace
 from .method import solve
 from .options import InteriorOptions
-from .result import InteriorResult, Intermediate, Record
+from .result import InteriorResult, Record
 
 __all__ = ["InteriorOptions", "InteriorResult", "Intermediate", "Record", "Workspace", "solve"]

@@ -8,12 +8,13 @@ import numpy as np
 
 from ...errors import EvaluationError
 from ..nlp import NonlinearProgram
+from ..outcome import words, worst
 from .form import Point
 from .projection import constraint_violation, within_bounds
-from .result import MESSAGES, InteriorResult, worst
+from .result import InteriorResult
 from .standard import StandardForm
 
-__all__ = ["crossed_bounds", "residuals", "unscaled", "words"]
+__all__ = ["residuals", "unscaled"]
 
 Multipliers = tuple[np.ndarray, np.ndarray, np.ndarray]
 
@@ -66,22 +67,6 @@ def residuals(
         "complementarity": complementarity,
     }
     return found, violation
-
-
-def words(status: str, detail: str, violated: list[tuple[str, float]]) -> str:
-    """The message of a status."""
-    text = MESSAGES[status] + (f": {detail}" if detail else "")
-    if violated:
-        text += "; violated most: " + ", ".join(f"{name} by {by:.3g}" for name, by in violated[:5])
-    return text
-
-
-def crossed_bounds(nlp: NonlinearProgram) -> list[tuple[str, float]]:
-    """Variables and rows whose lower side is above the upper one."""
-    x, c = nlp.lower - nlp.upper, nlp.constraint_lower - nlp.constraint_upper
-    if not (np.any(x > 0.0) or np.any(c > 0.0)):
-        return []
-    return worst(np.concatenate([x, c]), [*nlp.names(), *nlp.constraint_names()], 0.0)
 
 
 def without_freedom(nlp: NonlinearProgram, tolerance: float) -> InteriorResult:

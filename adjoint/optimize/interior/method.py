@@ -17,18 +17,19 @@ import numpy as np
 
 from ...errors import EvaluationError
 from ..nlp import NonlinearProgram
+from ..outcome import Intermediate, crossed_bounds
 from .adaptive import Adaptive
 from .barrier import smallest
 from .bounds import largest
 from .engine import Engine, called_back, iterate
-from .finish import crossed_bounds, failed_at_start, finished, unscaled, without_freedom
+from .finish import failed_at_start, finished, unscaled, without_freedom
 from .form import Point
 from .matrices import Workspace
 from .options import InteriorOptions
 from .recovery import ALMOST, Recovery
 from .relaxation import Relaxation
 from .restoration import RestorationForm
-from .result import InteriorResult, Intermediate, Record
+from .result import InteriorResult, Record
 from .search import Trial
 from .standard import StandardForm
 from .start import Start, first_point

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from math import inf
 from typing import Any
 
-from ...errors import ModelError, closest
+from ..options import checked_options
 
 __all__ = ["InteriorOptions"]
 
@@ -132,39 +132,4 @@ class InteriorOptions:
         >>> InteriorOptions.of({"tol": 1e-6}).tol
         1e-06
         """
-        if isinstance(given, InteriorOptions):
-            return given
-        known = {field.name: field.default for field in fields(cls)}
-        values: dict[str, Any] = {}
-        for name, value in (given or {}).items():
-            if name not in known:
-                raise ModelError("interior-point: " + closest(name, known, "option"))
-            values[name] = _checked(name, value, known[name])
-        return cls(**values)
-
-
-def _checked(name: str, value: Any, default: Any) -> Any:
-    """The value in the type of the default."""
-    if name in CHOICES:
-        if value not in CHOICES[name]:
-            raise ModelError(f"interior-point: option {name!r} is one of {CHOICES[name]}, not {value!r}")
-        return value
-    if isinstance(default, str):
-        return str(value)
-    if isinstance(default, bool):
-        if value in ("yes", "no"):
-            return value == "yes"
-        if isinstance(value, bool) or value in (0, 1):
-            return bool(value)
-        raise ModelError(f"interior-point: option {name!r} is True or False, not {value!r}")
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        raise ModelError(f"interior-point: option {name!r} is a number, not {value!r}") from None
-    if not number >= 0.0:
-        raise ModelError(f"interior-point: option {name!r} is not negative; {value!r} is")
-    if isinstance(default, float):
-        return number
-    if number != int(min(number, 1e9)):
-        raise ModelError(f"interior-point: option {name!r} is a whole number, not {value!r}")
-    return int(number)
+        return checked_options(cls, given, "interior-point", CHOICES)

@@ -2,26 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["Intermediate", "InteriorResult", "Record", "MESSAGES", "worst"]
-
-MESSAGES = {
-    "optimal": "an optimal point was found",
-    "acceptable": "a point of the acceptable tolerance was found; the tolerance itself was not reached",
-    "infeasible": "no point near satisfies the constraints: the violation has a minimum that is not zero",
-    "unbounded": "the iterates diverge: the objective seems to be unbounded below",
-    "iteration_limit": "the iteration limit was reached (max_iter)",
-    "time_limit": "the time limit was reached (max_wall_time)",
-    "stopped": "stopped by the callback",
-    "evaluation_error": "the functions cannot be evaluated",
-    "restoration_failed": "neither the program nor its feasibility could be improved any further",
-    "stalled": "the steps became too small to make progress",
-}
+__all__ = ["InteriorResult", "Record"]
 
 
 class Record(NamedTuple):
@@ -45,16 +31,6 @@ class Record(NamedTuple):
     flag: str
 
 
-class Intermediate(NamedTuple):
-    """What a callback is given: the record of the iteration, and the point with its multipliers, unscaled."""
-
-    record: Record
-    x: np.ndarray
-    y: np.ndarray
-    z_lower: np.ndarray
-    z_upper: np.ndarray
-
-
 @dataclass(slots=True, eq=False)
 class InteriorResult:
     """Outcome of :func:`adjoint.optimize.interior.solve`.
@@ -66,7 +42,7 @@ class InteriorResult:
     y, z_lower, z_upper : ndarray
         Multipliers of the rows and of the bounds, in the sign of :mod:`adjoint.optimize.nlp`.
     status, message : str
-        A key of ``MESSAGES``, and words that name what is violated.
+        A key of :data:`~adjoint.optimize.outcome.MESSAGES`, and words that name what is violated.
     iterations : int
     mu : float
         The last barrier parameter.
@@ -100,13 +76,3 @@ class InteriorResult:
     def success(self) -> bool:
         """Whether the point is optimal, to the tolerance or to the acceptable one."""
         return self.status in ("optimal", "acceptable")
-
-
-def worst(violation: np.ndarray, names: Sequence[str], tolerance: float, most: int = 10) -> list[tuple[str, float]]:
-    """The largest violations above the tolerance, with names.
-
-    >>> worst(np.array([0.0, 2.0, 3.0]), ["a", "b", "c"], 1e-6)
-    [('c', 3.0), ('b', 2.0)]
-    """
-    order = np.argsort(-violation, kind="stable")[:most]
-    return [(names[i], float(violation[i])) for i in order if violation[i] > tolerance]

@@ -15,7 +15,7 @@ from ..base import Reduced, finish
 from ..task import Task
 from .method import DENSE_COLUMNS, LeastSquaresOutcome, Record, minimize_squares
 from .options import least_squares_options
-from .squares import squares_of
+from .squares import residual_program
 
 __all__ = ["solve_by_gauss_newton", "solve_by_levenberg_marquardt", "solve_by_scipy_least_squares"]
 
@@ -41,20 +41,13 @@ def _residuals(task: Task, dense: bool) -> tuple[Function, dict[str, Any]]:
         raise ModelError(
             f"method {task.method!r} takes no constraints; 'SLSQP', 'trust-constr' and 'interior-point' do"
         )
-    kept = problem.__dict__.get("_least_squares")  # not pickled with it
+    kept = problem.kept.get("least squares")
     if kept is None:
         try:
-            parts = squares_of(problem)
+            program, names = residual_program(problem)
         except ModelError as error:
             raise ModelError(f"method {task.method!r} takes sums of squares only: {error}") from None
-        program, names = problem.program.extended(), []
-        for k, r in enumerate(parts):
-            name = f"residuals ({k + 1})"
-            while name in program.variables or name in program.equations:
-                name += "'"
-            program.define(name, r)
-            names.append(name)
-        kept = problem.__dict__["_least_squares"] = program, names, {}
+        kept = problem.kept["least squares"] = program, names, {}
     program, names, workspace = kept
     moved = [v.name for v in problem.variables]
     return Function(program, names, moved, sparse=not dense, values=dict(task.values) or None), workspace

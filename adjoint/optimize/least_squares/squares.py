@@ -13,15 +13,23 @@ from typing import Any
 import numpy as np
 
 from ...derivatives import active_nodes, pull, spread
+from ...equations import unused_name
 from ...errors import ModelError
 from ...expr import Constant, Expr, Variable, constant, describe
 from ...primitive import BUILDERS
 from ...primitives.indexing import broadcast_to, reshape, unbroadcast
 from ...walk import topological, variables_of
 
-__all__ = ["squares_of"]
+__all__ = ["residual_program", "squares_of"]
 
 HOW = "write it with squares: np.sum(r**2), 0.5 * (r @ r), np.sum(w * r**2), np.linalg.norm(r)**2, or sums of such"
+
+
+def residual_program(problem: Any) -> tuple[Any, list[str]]:
+    """A problem's program with its residuals as further variables, and their names; errors as ``squares_of``."""
+    parts, program = squares_of(problem), problem.program.extended()
+    names = [program.define(unused_name(program, f"residuals ({k + 1})"), r).name for k, r in enumerate(parts)]
+    return program, names
 
 
 def squares_of(problem: Any) -> list[Expr]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import inf
 from typing import Any
 
-from ..scaled import checked_options
+from ..options import checked_options
 
 __all__ = [
     "BdmmOptions",

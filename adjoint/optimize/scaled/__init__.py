@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from .log import Intermediate, Log, Record
+from ..outcome import Intermediate
+from .log import Log, Record
 from .optimality import Errors, Point, errors, evaluated, natural_scale
-from .options import checked_options
-from .outcome import before_start, outcome, without_point
+from .outcome import first_point, outcome
 from .program import ScaledProgram
 
 __all__ = [
@@ -15,11 +15,9 @@ __all__ = [
     "Point",
     "Record",
     "ScaledProgram",
-    "before_start",
-    "checked_options",
     "errors",
     "evaluated",
+    "first_point",
     "natural_scale",
     "outcome",
-    "without_point",
 ]

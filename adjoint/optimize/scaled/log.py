@@ -8,11 +8,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..outcome import Intermediate
 from .optimality import Errors, Point
 from .outcome import multipliers
 from .program import ScaledProgram
 
-__all__ = ["Intermediate", "Log", "Record"]
+__all__ = ["Log", "Record"]
 
 HEADER = " iter       objective  inf_pr   inf_du   compl  penalty     |d|   radius  inner"
 
@@ -34,16 +35,6 @@ class Record(NamedTuple):
     radius: float
     inner: int
     flag: str
-
-
-class Intermediate(NamedTuple):
-    """What a callback is given: the record of the iteration, and the point with its multipliers, unscaled."""
-
-    record: Record
-    x: np.ndarray
-    y: np.ndarray
-    z_lower: np.ndarray
-    z_upper: np.ndarray
 
 
 def line(r: Record) -> str:

@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 
 from ...errors import EvaluationError
 from ..nlp import NonlinearProgram
-from ..outcome import NLPOutcome
-from .optimality import Point, split
+from ..outcome import NLPOutcome, crossed_bounds, words, worst
+from .optimality import Point, evaluated, split
 from .program import ScaledProgram
 
-__all__ = ["before_start", "multipliers", "outcome"]
-
-MESSAGES = {
-    "optimal": "an optimal point was found",
-    "acceptable": "a point of the acceptable tolerance was found; the tolerance itself was not reached",
-    "infeasible": "no point near satisfies the constraints: the violation has a minimum that is not zero",
-    "unbounded": "the iterates diverge: the objective seems to be unbounded below",
-    "iteration_limit": "the iteration limit was reached (max_iter)",
-    "time_limit": "the time limit was reached (max_wall_time)",
-    "stopped": "stopped by the callback",
-    "evaluation_error": "the functions cannot be evaluated",
-    "failed": "no progress could be made any further",
-}
-NAMED = 5  # violated constraints that a message names
+__all__ = ["first_point", "multipliers", "outcome"]
 
 
 def multipliers(
@@ -55,31 +45,31 @@ def outcome(
             z_lower[fixed], z_upper[fixed] = np.maximum(r[fixed], 0.0), np.maximum(-r[fixed], 0.0)
         except EvaluationError:
             pass  # they stay zero: the point is not a solution anyway
-    message = MESSAGES[status] + (f": {detail}" if detail else "")
+    violated: list[tuple[str, float]] = []
     if status not in ("optimal", "acceptable", "unbounded"):
         violation = np.zeros(nlp.m)
         violation[program.kept] = program.violation(p.c) / program.c_scale
-        message += _violated(violation, nlp.constraint_names() if nlp.m else [], tol)
+        violated = worst(violation, nlp.constraint_names() if nlp.m else [], tol)
+    message = words(status, detail, violated)
     return NLPOutcome(x, full_y, z_lower, z_upper, status, message, iterations, dict(program.counts))
 
 
-def _violated(violation: np.ndarray, names: list[str], tol: float) -> str:
-    order = np.argsort(-violation, kind="stable")[:NAMED]
-    worst = ", ".join(f"{names[i]} by {violation[i]:.3g}" for i in order if violation[i] > tol)
-    return f"; violated most: {worst}" if worst else ""
+def first_point(nlp: NonlinearProgram, max_gradient: float, start: Any) -> tuple[ScaledProgram, Point] | NLPOutcome:
+    """The scaled program and its first point; or the outcome, where sides cross or there is no value at the start."""
+    violated = crossed_bounds(nlp)
+    if violated:
+        return without_point(nlp, "infeasible", "bounds cross each other", violated)
+    try:
+        program = ScaledProgram(nlp, max_gradient, None if start is None else start[0])
+        return program, evaluated(program, program.x0)
+    except EvaluationError as error:
+        return without_point(nlp, "evaluation_error", f"at the start, {error}")
 
 
-def before_start(nlp: NonlinearProgram) -> NLPOutcome | None:
-    """The outcome of a program whose sides cross, or None."""
-    by = np.concatenate([nlp.lower - nlp.upper, nlp.constraint_lower - nlp.constraint_upper])
-    if not np.any(by > 0.0):
-        return None
-    names = [*nlp.names(), *nlp.constraint_names()]
-    return without_point(nlp, "infeasible", "bounds cross each other" + _violated(by, names, 0.0))
-
-
-def without_point(nlp: NonlinearProgram, status: str, detail: str) -> NLPOutcome:
+def without_point(
+    nlp: NonlinearProgram, status: str, detail: str, violated: Sequence[tuple[str, float]] = ()
+) -> NLPOutcome:
     """The outcome where there was no first point."""
     x = np.clip(np.asarray(nlp.x0, dtype=float), nlp.lower, np.maximum(nlp.lower, nlp.upper))
     none = np.zeros(nlp.m), np.zeros(nlp.n), np.zeros(nlp.n)
-    return NLPOutcome(x, *none, status, f"{MESSAGES[status]}: {detail}", 0)
+    return NLPOutcome(x, *none, status, words(status, detail, violated), 0)

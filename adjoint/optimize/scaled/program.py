@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -53,6 +54,7 @@ class ScaledProgram:
         self.hessian_pattern: Pattern | None = None
         if nlp.hessian_pattern is not None:
             self.hessian_pattern, self._take_hessian = self._part(nlp.hessian_pattern, self.free, nlp.n)
+        self.weight = 1.0
         self.f_scale, self.c_scale = 1.0, np.ones(self.m)
         self._set_sides()
         self._set_scale(max_gradient)
@@ -79,6 +81,12 @@ class ScaledProgram:
         self.c_scale = np.where(row_size > largest, np.maximum(MIN_SCALE, largest / np.maximum(row_size, 1e-300)), 1.0)
         self._set_sides()
 
+    def without_objective(self) -> ScaledProgram:
+        """The same with the objective 0, where feasibility alone is sought."""
+        other = copy(self)
+        other.weight = 0.0
+        return other
+
     # -- evaluation ----------------------------------------------------------------------------------------
 
     def full(self, x: np.ndarray) -> np.ndarray:
@@ -95,7 +103,7 @@ class ScaledProgram:
     def values(self, x: np.ndarray) -> tuple[float, np.ndarray]:
         """``f(x), c(x)``; raises :class:`EvaluationError` where they are not finite."""
         full = self.full(x)
-        f = float(self._call("objective", full)) * self.f_scale
+        f = float(self._call("objective", full)) * self.f_scale if self.weight else 0.0
         c = self._call("constraints", full)[self.kept] * self.c_scale if self.m else np.zeros(0)
         bad = np.flatnonzero(~np.isfinite(c))
         if bad.size:
@@ -105,7 +113,7 @@ class ScaledProgram:
     def derivatives(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """``∇f(x)`` and the entries of the Jacobian of the rows."""
         full = self.full(x)
-        g = self._call("gradient", full)[self.free] * self.f_scale
+        g = self._call("gradient", full)[self.free] * self.f_scale if self.weight else np.zeros(self.n)
         J = np.zeros(0)
         if self.m:
             J = self._call("jacobian", full)[self._take_jacobian] * self.c_scale[self.jacobian_pattern[0]]
@@ -115,7 +123,7 @@ class ScaledProgram:
         """Entries of ``sigma ∇²f + Σ yᵢ ∇²cᵢ``, lower triangle."""
         full_y = np.zeros(self.nlp.m)
         full_y[self.kept] = y * self.c_scale
-        H = self._call("hessian", self.full(x), sigma * self.f_scale, full_y)[self._take_hessian]
+        H = self._call("hessian", self.full(x), sigma * self.weight * self.f_scale, full_y)[self._take_hessian]
         return _finite(H, "the Hessian of the Lagrangian")
 
     def transpose_dot(self, J: np.ndarray, y: np.ndarray) -> np.ndarray:

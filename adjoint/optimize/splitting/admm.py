@@ -19,6 +19,7 @@ import scipy
 from ...errors import AdjointError, EvaluationError, ModelError, NameLookupError, closest
 from ..driver import WarmStart, solve_nlp
 from ..formulations import Formulation
+from ..outcome import NLPOutcome
 from ..task import Task
 from .blocks import Block, blocks_of
 from .coordination import Coordinated, Copies, Record, coordinate
@@ -42,7 +43,7 @@ class BlockReport:
 
 
 @dataclass
-class ADMMOutcome:
+class ADMMOutcome(NLPOutcome):
     """What ADMM found; see :class:`~adjoint.optimize.outcome.NLPOutcome`.
 
     Attributes
@@ -56,13 +57,6 @@ class ADMMOutcome:
         Pieces of work that were lost with a worker and done again.
     """
 
-    x: np.ndarray
-    y: np.ndarray
-    z_lower: np.ndarray
-    z_upper: np.ndarray
-    status: str
-    message: str
-    iterations: int
     history: list[Record] = field(default_factory=list)
     blocks: list[BlockReport] = field(default_factory=list)
     prices: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
@@ -172,7 +166,11 @@ def _outcome(
     reports = [BlockReport(b.name, len(b.columns), sum(len(r) for r in b.rows.values()), len(b.copies)) for b in blocks]
     z_lower, z_upper = np.maximum(bounds, 0.0), np.maximum(-bounds, 0.0)
     return ADMMOutcome(
-        x, y, z_lower, z_upper, found.status, found.message, len(found.history), found.history, reports, prices, redone
+        *(x, y, z_lower, z_upper, found.status, found.message, len(found.history)),
+        history=found.history,
+        blocks=reports,
+        prices=prices,
+        redone=redone,
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ...equations import unused_name
 from ...expr import Constant, Variable, constant
 from ...primitives.indexing import reshape
 from .elements import elements, needed
@@ -96,7 +97,7 @@ def _block(
         if g.weight is not None:
             objective = objective + g.weight * np.sum(e)
         elif not isinstance(e, Constant):
-            label = _free(g.name, program, subject_to)
+            label = unused_name(program, g.name, taken=subject_to)
             subject_to[label] = e == 0
             rows[label] = g.first + p
     problem = kind(program, minimize=objective, over=over, subject_to=subject_to)
@@ -104,10 +105,3 @@ def _block(
         sides = {"lower": nlp.constraint_lower[numbers], "upper": nlp.constraint_upper[numbers]}
         problem.constraints[label] = dataclasses.replace(problem.constraints[label], **sides)
     return Block(name, problem, columns, rows, np.flatnonzero(shared))
-
-
-def _free(name: str, program: Any, taken: Any) -> str:
-    """A constraint's name that is no variable's (the block's equations are functions of its variables)."""
-    while name in program.variables or name in taken:
-        name += "'"
-    return name

@@ -29,6 +29,7 @@ from ...errors import EvaluationError, ModelError, NameLookupError, closest
 from ..driver import WarmStart, solve_nlp
 from ..formulations import Formulation
 from ..formulations.residuals import bound_multipliers
+from ..outcome import NLPOutcome
 from ..task import Task
 from .model import Parts, parts_of
 from .pieces import Piece, PieceRequest, pieces_of
@@ -110,7 +111,7 @@ class MACRecord(NamedTuple):
 
 
 @dataclass
-class MACOutcome:
+class MACOutcome(NLPOutcome):
     """What the method found; see :class:`~adjoint.optimize.outcome.NLPOutcome`.
 
     Attributes
@@ -122,13 +123,6 @@ class MACOutcome:
         Values of the auxiliary coordinates by name, before the last evaluation of the equations.
     """
 
-    x: np.ndarray
-    y: np.ndarray
-    z_lower: np.ndarray
-    z_upper: np.ndarray
-    status: str
-    message: str
-    iterations: int
     history: list[MACRecord] = field(default_factory=list)
     pieces: list[int] = field(default_factory=list)
     coordinates: dict[str, Any] = field(default_factory=dict)
@@ -284,7 +278,8 @@ def _outcome(
     final = forward if _penalized(nlp, forward, 0.0)[1] <= _penalized(nlp, x, 0.0)[1] else x
     z_lower, z_upper = bound_multipliers(nlp, final, y)
     coordinates = {v.name: parts[v.name] for v in nlp.kept.unknowns}
-    return MACOutcome(final, y, z_lower, z_upper, status, message, len(history), history, pieces, coordinates)
+    found = (final, y, z_lower, z_upper, status, message, len(history))
+    return MACOutcome(*found, history=history, pieces=pieces, coordinates=coordinates)
 
 
 def _told(nlp: Formulation, callback: Callable[..., Any]) -> Callable[[MACRecord, np.ndarray], bool]:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import scipy
 
-from ...equations import number
+from ...equations import number, unused_name
 from ...errors import ConvergenceError, EvaluationError, ModelError, NameLookupError, SingularError, closest
 from ...primitives.indexing import concatenate, ravel
 
@@ -141,7 +141,7 @@ def _pulled(problem: Any, copies: np.ndarray, data: Mapping[str, Any]) -> tuple[
     if not len(copies):
         return problem, ()
     zeros = np.zeros(len(copies))
-    target, price, penalty = (program.input(_free(program, name), zeros) for name in (TARGET, PRICE, PENALTY))
+    target, price, penalty = (program.input(unused_name(program, name), zeros) for name in (TARGET, PRICE, PENALTY))
     moved = [ravel(program[v.name]) for v in problem.variables]
     apart = (concatenate(moved) if len(moved) > 1 else moved[0])[copies] - target
     sign = -1.0 if problem.maximize else 1.0
@@ -153,12 +153,6 @@ def _pulled(problem: Any, copies: np.ndarray, data: Mapping[str, Any]) -> tuple[
         subject_to={k: replace(c, expr=problem.constrained[k]) for k, c in problem.constraints.items()},
     )
     return out, (target.name, price.name, penalty.name)
-
-
-def _free(program: Any, name: str) -> str:
-    while name in program.variables or name in program.equations:
-        name += "'"
-    return name
 
 
 @dataclass

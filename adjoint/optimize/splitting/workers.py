@@ -4,6 +4,11 @@ A block is sent to the executor once and kept by the worker that got it, under a
 worker that does not have the block, because it is new, or took over from one that was killed, says so, and gets the
 block with the request again. All that a request needs beside the block is in the request: the answer does not depend
 on who gives it, but for rounding.
+
+A worker may also hang, or an answer be lost without a word. So a request that is late is sent again, with twice the
+patience each time; an executor that recognizes a task by its arguments, as Dask does, would take the second request for
+the first, whose answer never comes: requests carry the number of the attempt. When the last attempt is late too, that
+is an error: no round waits for ever.
 """
 
 from __future__ import annotations
@@ -37,6 +42,7 @@ SOLVES = 4  # whose blocks a worker keeps at most: it is not told when a solve i
 Token = tuple[str, int]  # of the solve, and the number of the block
 Running = dict[Future[Any], tuple[int, Executor, float]]  # block, who works on it, since when
 LATE, LATE_FACTOR = 30.0, 10.0  # seconds, and multiples of the longest answer, from which a request is late
+FIRST = 600.0  # seconds before there is an answer to go by
 _kept: OrderedDict[str, dict[int, Any]] = OrderedDict()
 _lock = threading.Lock()
 
@@ -57,8 +63,8 @@ class _Failure:
     error: BaseException
 
 
-def work(token: Token, block: Any, request: Any) -> Any:
-    """What runs on a worker: an answer to one request."""
+def work(token: Token, block: Any, request: Any, attempt: int = 0) -> Any:
+    """What runs on a worker: an answer to one request. ``attempt`` makes requests that are sent again different."""
     try:
         prepared = _prepared(token, block)
         return _Unknown() if prepared is None else prepared.answer(request)
@@ -99,7 +105,8 @@ class Workers:
     retries : int
         How often one request is sent again after its worker was lost, or was late.
     timeout : float, optional
-        Seconds after which an answer is late. Default: ten times the longest so far, and at least 30.
+        Seconds after which an answer is late; twice that for the second attempt, and so on. Default: ten times the
+        longest answer so far, at least 30, and 600 before the first; threads of this process are never late.
 
     Attributes
     ----------
@@ -115,6 +122,7 @@ class Workers:
         self._solve = uuid.uuid4().hex
         self._make = _maker(executor, len(blocks))
         self._own = not isinstance(executor, Executor)
+        self._here = executor in (None, "threads") or isinstance(executor, ThreadPoolExecutor)
         self._executor: Executor | None = None if self._own else executor
         self._payloads = [_packed(b, executor) for b in blocks]
         self._sent: set[int] = set()
@@ -122,9 +130,12 @@ class Workers:
     def __enter__(self) -> Workers:
         return self
 
-    def __exit__(self, *error: Any) -> None:
+    def __exit__(self, kind: Any, *error: Any) -> None:
         if self._own and self._executor is not None:
-            self._executor.shutdown(wait=True, cancel_futures=True)
+            if kind is not None and issubclass(kind, WorkerError):
+                _end(self._executor)
+            else:
+                _shut(self._executor, wait=True)
         with _lock:
             _kept.pop(self._solve, None)
 
@@ -134,69 +145,79 @@ class Workers:
         Raises
         ------
         WorkerError
-            The work was lost more than ``retries`` times.
+            The work was lost more than ``retries`` times, or had no answer.
         """
         if self._make is None:
             return [_checked(work((self._solve, k), self._payloads[k], r)) for k, r in enumerate(requests, first)]
-        asked = dict(enumerate(requests, first))
+        running: Running = {}
+        try:
+            return self._answers(dict(enumerate(requests, first)), running)
+        finally:  # an executor of the user's may wait at its end for all that it was given
+            for future in running:
+                future.cancel()
+
+    def _answers(self, asked: dict[int, Any], running: Running) -> list[Any]:
         answers: dict[int, Any] = {}
         lost = dict.fromkeys(asked, 0)
-        running: Running = {}
         for k in asked:
-            self._submit(k, asked[k], running)
+            self._submit(k, asked[k], running, lost[k])
         while len(answers) < len(asked):
-            done, _ = wait(running, self._patience(), return_when=FIRST_COMPLETED)
+            done, _ = wait(running, self._patience(0), return_when=FIRST_COMPLETED)
             for future in done:
                 k, executor, began = running.pop(future)
                 if k in answers:
                     continue
-                try:
-                    answer = future.result()
-                except pickle.PicklingError:
-                    raise
-                except (Exception, CancelledError) as error:  # the executor's: those of the work are an answer
-                    lost[k] += 1
-                    if lost[k] > self.retries:
-                        message = f"block {k} was lost {lost[k]} times; the last time: {type(error).__name__}: {error}"
-                        raise WorkerError(message) from error
-                    self._repair(error, executor)
-                    answer = _Unknown()
-                    self.redone += 1
+                answer = self._result(k, future, executor, lost)
                 if isinstance(answer, _Unknown):
                     self._sent.discard(k)
-                    self._submit(k, asked[k], running)
+                    self._submit(k, asked[k], running, lost[k])
                 else:
                     answers[k] = _checked(answer)
                     self._longest = max(self._longest, time.monotonic() - began)
-            self._send_late_again(asked, answers, lost, running)
-        for future in running:
-            future.cancel()
+            self._send_late_again({k: r for k, r in asked.items() if k not in answers}, lost, running)
         return [answers[k] for k in asked]
 
-    def _patience(self) -> float | None:
-        """Seconds after which a request is late: much longer than any answer took so far."""
-        if self.timeout is not None:
-            return self.timeout
-        return max(LATE, LATE_FACTOR * self._longest) if self._longest else None
+    def _result(self, k: int, future: Future[Any], executor: Executor, lost: dict[int, int]) -> Any:
+        """The answer; where the worker was lost, ``_Unknown``."""
+        try:
+            return future.result()
+        except pickle.PicklingError:
+            raise
+        except (Exception, CancelledError) as error:  # the executor's: those of the work are an answer
+            lost[k] += 1
+            if lost[k] > self.retries:
+                message = f"block {k} was lost {lost[k]} times; the last time: {type(error).__name__}: {error}"
+                raise WorkerError(message) from error
+            self._repair(error, executor)
+            self.redone += 1
+            return _Unknown()
 
-    def _send_late_again(
-        self, asked: dict[int, Any], answers: dict[int, Any], lost: dict[int, int], running: Running
-    ) -> None:
-        """A worker may hang, and a scheduler may lose an answer without a word: of two answers the first counts."""
-        patience, now = self._patience(), time.monotonic()
-        if patience is None:
-            return
+    def _patience(self, lost: int) -> float | None:
+        """Seconds after which a request is late: much longer than any answer took so far; None: never."""
+        if self.timeout is None and self._here:
+            return None
+        usual = max(LATE, LATE_FACTOR * self._longest) if self._longest else FIRST
+        return float((usual if self.timeout is None else self.timeout) * 2**lost)
+
+    def _send_late_again(self, missing: dict[int, Any], lost: dict[int, int], running: Running) -> None:
+        """Requests without an answer once more; of two answers the first counts."""
+        now = time.monotonic()
         latest: dict[int, float] = {}
         for k, _, began in running.values():
             latest[k] = max(began, latest.get(k, began))
-        for k, began in latest.items():
-            if k not in answers and now - began > patience and lost[k] < self.retries:
-                lost[k] += 1
-                self.redone += 1
-                self._sent.discard(k)
-                self._submit(k, asked[k], running)
+        for k, request in missing.items():
+            patience = self._patience(lost[k])
+            if patience is None or now - latest[k] <= patience:
+                continue
+            if lost[k] >= self.retries:
+                message = f"block {k} was sent {lost[k] + 1} times, and gave no answer, the last time for {patience:.3g} s"
+                raise WorkerError(f"{message}: its worker hangs, or needs longer (timeout=, retries=)")
+            lost[k] += 1
+            self.redone += 1
+            self._sent.discard(k)
+            self._submit(k, request, running, lost[k])
 
-    def _submit(self, k: int, request: Any, running: Running) -> None:
+    def _submit(self, k: int, request: Any, running: Running, attempt: int) -> None:
         for _ in range(self.retries + 1):
             if self._executor is None:
                 assert self._make is not None
@@ -204,7 +225,7 @@ class Workers:
             executor = self._executor
             block = None if k in self._sent else self._payloads[k]
             try:
-                future = executor.submit(work, (self._solve, k), block, request)
+                future = executor.submit(work, (self._solve, k), block, request, attempt)
             except BrokenExecutor as error:
                 self._repair(error, executor)
                 continue
@@ -220,7 +241,7 @@ class Workers:
         if not self._own:
             message = "the executor broke; where executor= is a function that makes one, a new one takes over"
             raise WorkerError(f"{message} ({error})") from error
-        executor.shutdown(wait=False, cancel_futures=True)
+        _shut(executor, wait=False)
         self._executor = None
         self._sent.clear()
 
@@ -229,6 +250,21 @@ def _checked(answer: Any) -> Any:
     if isinstance(answer, _Failure):
         raise answer.error
     return answer
+
+
+def _shut(executor: Executor, wait: bool) -> None:
+    try:
+        executor.shutdown(wait=wait, cancel_futures=True)
+    except TypeError:  # Dask's takes ``wait`` only
+        executor.shutdown(wait=wait)
+
+
+def _end(executor: Executor) -> None:
+    """Give an executor up whose workers do not answer: processes of a pool are ended, or Python would wait for them."""
+    processes = list((getattr(executor, "_processes", None) or {}).values())
+    _shut(executor, wait=False)
+    for process in processes:
+        process.terminate()
 
 
 def _maker(executor: Any, blocks: int) -> Callable[[], Executor] | None:

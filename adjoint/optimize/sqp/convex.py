@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["convexified"]
+__all__ = ["convexified", "null_space"]
 
 DEFINITE = 1e-8  # smallest eigenvalue that is left, relative to the largest
 LARGEST = 1e6  # bound of ρ, relative to the Hessian
@@ -47,12 +47,22 @@ def convexified(H: np.ndarray, active: np.ndarray, flat: float = np.inf, turned:
     return (vectors * np.maximum(np.abs(values) if turned else values, least)) @ vectors.T
 
 
-def _on_null_space(H: np.ndarray, active: np.ndarray, least: float, size: float, turned: bool) -> np.ndarray:
-    norms = np.linalg.norm(active, axis=1)
-    rows = active[norms > 0.0] / norms[norms > 0.0, None]
-    _, singular, right = np.linalg.svd(rows, full_matrices=True)
+def null_space(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Orthonormal bases of the range of the transpose, and of the null space, of a matrix of rows.
+
+    >>> Y, Z = null_space(np.array([[0.0, 2.0], [0.0, 3.0]]))
+    >>> abs(Y).tolist(), abs(Z).tolist()
+    ([[0.0], [1.0]], [[1.0], [0.0]])
+    """
+    norms = np.linalg.norm(rows, axis=1)
+    _, singular, right = np.linalg.svd(rows[norms > 0.0] / norms[norms > 0.0, None], full_matrices=True)
     rank = int(np.sum(singular > RANK * max(singular.max(initial=0.0), 1e-300)))
-    Y, Z = right[:rank].T, right[rank:].T
+    return right[:rank].T, right[rank:].T
+
+
+def _on_null_space(H: np.ndarray, active: np.ndarray, least: float, size: float, turned: bool) -> np.ndarray:
+    Y, Z = null_space(active)
+    rank = Y.shape[1]
     ZHZ = Z.T @ H @ Z
     values, vectors = np.linalg.eigh(ZHZ)
     modified = np.maximum(np.abs(values) if turned else values, least)

@@ -14,10 +14,18 @@ import numpy as np
 from ..scaled import Point, ScaledProgram
 from .convex import convexified
 
-__all__ = ["Curvature"]
+__all__ = ["Curvature", "dense_hessian"]
 
 BENT, TINY = 1e-2, 1e-30  # share of the gradient that a flat direction's curvature may balance; its least
 DAMPED = 0.2  # least curvature of a pair, relative to that of the approximation
+
+
+def dense_hessian(program: ScaledProgram, x: np.ndarray, y: np.ndarray, sigma: float = 1.0) -> np.ndarray:
+    """``sigma ∇²f + Σ yᵢ ∇²cᵢ`` as a matrix."""
+    assert program.hessian_pattern is not None
+    n, (rows, cols) = program.n, program.hessian_pattern
+    H = np.bincount(rows * n + cols, program.hessian(x, y, sigma), n * n).reshape(n, n)
+    return H + np.tril(H, -1).T
 
 
 class Curvature:
@@ -32,11 +40,11 @@ class Curvature:
         """The matrix for steps up to a radius, where the rows `active` hold with equality."""
         if not self.exact:
             return self._B
-        assert self.program.hessian_pattern is not None
-        n, (rows, cols) = self.program.n, self.program.hessian_pattern
-        H = np.bincount(rows * n + cols, self.program.hessian(p.x, y), n * n).reshape(n, n)
-        flat = BENT * float(np.abs(p.g).max(initial=0.0)) / (radius * float(np.abs(p.x).max(initial=1.0)))
-        return convexified(H + np.tril(H, -1).T, active, max(flat, TINY), turned)
+        # in units of the variables, in which the trust region is a cube: eigenvalues depend on them
+        size = np.maximum(1.0, np.abs(p.x))
+        flat = BENT * float(np.abs(size * p.g).max(initial=0.0)) / radius
+        H = dense_hessian(self.program, p.x, y) * size * size[:, None]
+        return convexified(H, active * size, max(flat, TINY), turned) / size / size[:, None]
 
     def update(self, old: Point, new: Point, y: np.ndarray) -> None:
         """Learn from a step."""

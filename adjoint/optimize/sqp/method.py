@@ -33,16 +33,16 @@ from ..scaled import (
     Log,
     Point,
     ScaledProgram,
-    before_start,
     errors,
     evaluated,
+    first_point,
     outcome,
-    without_point,
 )
 from .curvature import Curvature
 from .filter import Filter
 from .options import SQPOptions
 from .quadratic import QuadraticSolution
+from .restart import curved_away, shifted_at_random
 from .subproblem import FEASIBLE, Subproblem, dense_jacobian, linearized, most_feasible, steered
 
 __all__ = ["solve"]
@@ -58,7 +58,8 @@ STATIONARY, LOOSE = 1e-7, 1e-5  # relative reduction of the violation at its min
 ROUNDING = 50.0 * np.finfo(float).eps
 FALL = 20.0  # a price this much above the multipliers comes down
 AGAIN = 100.0  # how much dearer violations, and shorter the steps, are the second time
-PERTURBED, PERTURBATION = 4, 1e-1  # how often, and how far, a point is left where the violation is stationary
+RESTARTS, SHIFT = 4, 1e-1  # how often, and how far at random, a point is left where the violation is stationary
+RESTORING = 100  # iterations without the objective from there
 FALLS = 10  # as often as this at most
 
 
@@ -86,14 +87,10 @@ def solve(
     NLPOutcome
     """
     given = SQPOptions.of(options)
-    crossed = before_start(nlp)
-    if crossed is not None:
-        return crossed
-    try:
-        program = ScaledProgram(nlp, given.nlp_scaling_max_gradient, None if start is None else start[0])
-        p = evaluated(program, program.x0)
-    except EvaluationError as error:
-        return without_point(nlp, "evaluation_error", f"at the start, {error}")
+    first = first_point(nlp, given.nlp_scaling_max_gradient, start)
+    if isinstance(first, NLPOutcome):
+        return first
+    program, p = first
     y = None if start is None else start[1]
     run = Run(program, p, given, y, callback)
     result = run.solve()
@@ -119,7 +116,8 @@ class Run:
         self.radius, self.price, self.falls = options.initial_radius, options.initial_penalty, 0
         self.fresh = True  # no step yet from this point
         self.error_text = ""
-        self.attempts, self.least_violation = 0, np.inf
+        self.attempts = 0
+        self.kept: tuple[float, Point, np.ndarray, Errors] | None = None  # where the violation was least
         if y is None:
             self.y = first_multipliers(program, p)
         else:
@@ -140,8 +138,11 @@ class Run:
                 status, self.error_text = "evaluation_error", str(error)
             status = status or self.judge()
             stuck = status == "failed" and not self.acceptable()
-            if (stuck or status == "infeasible") and self.perturbed():
+            if (stuck or status == "infeasible") and self.restarted():
                 status = ""
+        if status in ("infeasible", "failed") and self.kept is not None:
+            if self.kept[0] < float(self.program.violation(self.p.c).sum()):
+                _, self.p, self.y, self.e = self.kept
         if status not in ("optimal", "infeasible", "unbounded") and self.within(self.e, self.options.tol):
             status = "optimal"
         if status in ("failed", "evaluation_error") and self.acceptable():
@@ -293,31 +294,48 @@ class Run:
         self.note(float(np.abs(s.d).max(initial=0.0)), s.iterations, "t")
         return ""
 
-    def perturbed(self) -> bool:
-        """Leave a stationary point of the violation: for the start, with smaller steps; then, as it may be a saddle,
-        for a point near. False when that was done often enough, or led back to no smaller violation."""
+    def restarted(self) -> bool:
+        """Leave a stationary point of the violation: along negative curvature; else for the start, with smaller steps;
+        else for a point near. False when that was done often enough, or led back to no smaller violation."""
         program, o = self.program, self.options
         violation = float(program.violation(self.p.c).sum())
-        if self.attempts >= PERTURBED or (self.attempts > 1 and violation > 0.999 * self.least_violation):
+        if self.kept is None or violation < self.kept[0]:
+            self.kept = violation, self.p, self.y, self.e
+        elif self.attempts > 1 and violation > 0.999 * self.kept[0]:
             return False
-        self.attempts, self.least_violation = self.attempts + 1, min(violation, self.least_violation)
-        self.price, self.radius = o.initial_penalty, o.initial_radius
-        move = np.zeros(program.n)
-        if self.attempts == 1:
-            x, self.price, self.radius = program.x0, AGAIN * self.price, self.radius / AGAIN
-        else:
-            width = PERTURBATION * np.maximum(1.0, np.abs(self.p.x))
-            move = width * np.random.default_rng(self.attempts).uniform(-1.0, 1.0, program.n)
-            x = np.clip(self.p.x + move, program.lower, program.upper)
-        try:
-            self.p = evaluated(program, x)
-        except EvaluationError:
+        if self.attempts >= RESTARTS:
             return False
-        self.filter = Filter(float(program.violation(self.p.c).sum()))
-        self.y = np.zeros(program.m)
-        self.e, self.fresh = errors(program, self.p, self.y), True
-        self.note(float(np.abs(move).max(initial=0.0)), 0, "p")
+        self.attempts += 1
+        sub = linearized(program, self.p, self.B, 1.0, self.price)
+        new = curved_away(program, self.p, sub) if violation > o.constr_viol_tol else None
+        if new is None:
+            self.price, self.radius = o.initial_penalty, o.initial_radius
+            if self.attempts == 1 and not np.array_equal(self.p.x, program.x0):
+                self.price, self.radius = AGAIN * self.price, self.radius / AGAIN
+                new = evaluated(program, program.x0)
+            else:
+                new = self.feasible(shifted_at_random(program, self.p, sub, SHIFT, self.attempts))
+        if new is None:
+            return False
+        step = float(np.abs(new.x - self.p.x).max(initial=0.0))
+        self.p, self.y = new, np.zeros(program.m)
+        self.filter = Filter(float(program.violation(new.c).sum()))
+        self.e, self.fresh = errors(program, new, self.y), True
+        self.note(step, 0, "p")
         return True
+
+    def feasible(self, p: Point | None) -> Point | None:
+        """A point near that satisfies the rows, or violates them less, found without the objective."""
+        if p is None:
+            return None
+        options = replace(self.options, max_iter=RESTORING, print_level=0)
+        run = Run(self.program.without_objective(), p, options, None, None)
+        run.attempts = RESTARTS
+        run.solve()
+        try:
+            return evaluated(self.program, run.p.x)
+        except EvaluationError:
+            return p
 
     def active(self) -> np.ndarray:
         """Gradients of the rows and bounds that hold with equality, to judge by the multipliers."""

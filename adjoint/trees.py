@@ -1,11 +1,20 @@
-"""Nested tuples, lists and dicts of expressions: taken apart into leaves, and put together again."""
+"""Nested tuples, lists and dicts: taken apart into leaves, and put together again."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-__all__ = ["build", "flatten", "leaf_names", "ordered_as", "same"]
+__all__ = ["build", "flatten", "is_tree", "leaf_names", "map_leaves", "ordered_as", "same"]
+
+
+def is_tree(value: Any) -> bool:
+    """Whether a value is a container of leaves, and no leaf itself.
+
+    >>> is_tree([1.0]), is_tree(1.0)
+    (True, False)
+    """
+    return isinstance(value, (tuple, list, Mapping))
 
 
 def flatten(tree: Any) -> list[Any]:
@@ -16,7 +25,7 @@ def flatten(tree: Any) -> list[Any]:
     """
     if tree is None:
         return []
-    if isinstance(tree, dict):
+    if isinstance(tree, Mapping):
         return [leaf for part in tree.values() for leaf in flatten(part)]
     if isinstance(tree, (tuple, list)):
         return [leaf for part in tree for leaf in flatten(part)]
@@ -32,10 +41,19 @@ def build(tree: Any, leaves: Sequence[Any]) -> Any:
     return _build(tree, iter(leaves))
 
 
+def map_leaves(function: Callable[[Any], Any], tree: Any) -> Any:
+    """The tree with every leaf replaced.
+
+    >>> map_leaves(lambda x: 2 * x, {"a": 1, "b": (2, [3])})
+    {'a': 2, 'b': (4, [6])}
+    """
+    return build(tree, [function(leaf) for leaf in flatten(tree)])
+
+
 def _build(tree: Any, leaves: Iterator[Any]) -> Any:
     if tree is None:
         return None
-    if isinstance(tree, dict):
+    if isinstance(tree, Mapping):
         return {key: _build(part, leaves) for key, part in tree.items()}
     if isinstance(tree, tuple) and hasattr(tree, "_fields"):
         return type(tree)(*(_build(part, leaves) for part in tree))
@@ -52,7 +70,7 @@ def leaf_names(tree: Any, name: str) -> list[str]:
     """
     if tree is None:
         return []
-    if isinstance(tree, dict):
+    if isinstance(tree, Mapping):
         return [n for key, part in tree.items() for n in leaf_names(part, f"{name}[{key!r}]")]
     if isinstance(tree, (tuple, list)):
         return [n for k, part in enumerate(tree) for n in leaf_names(part, f"{name}[{k}]")]
@@ -67,8 +85,9 @@ def same(a: Any, b: Any) -> bool:
     """
     if a is None or b is None:
         return a is b
-    if isinstance(a, dict) or isinstance(b, dict):
-        return isinstance(a, dict) and isinstance(b, dict) and a.keys() == b.keys() and all(same(a[k], b[k]) for k in a)
+    if isinstance(a, Mapping) or isinstance(b, Mapping):
+        both = isinstance(a, Mapping) and isinstance(b, Mapping) and a.keys() == b.keys()
+        return both and all(same(a[k], b[k]) for k in a)
     if isinstance(a, (tuple, list)) or isinstance(b, (tuple, list)):
         if type(a) is not type(b) or len(a) != len(b):
             return False
@@ -77,8 +96,12 @@ def same(a: Any, b: Any) -> bool:
 
 
 def ordered_as(tree: Any, form: Any) -> Any:
-    """The tree with the keys of its dicts in the order of a form."""
-    if isinstance(form, dict):
+    """A tree with the keys of its dicts in the order of a form that it has.
+
+    >>> ordered_as({"b": 2, "a": 1}, {"a": 0, "b": 0})
+    {'a': 1, 'b': 2}
+    """
+    if isinstance(form, Mapping):
         return {key: ordered_as(tree[key], part) for key, part in form.items()}
     if isinstance(form, tuple) and hasattr(form, "_fields"):
         return type(form)(*(ordered_as(x, part) for x, part in zip(tree, form, strict=True)))

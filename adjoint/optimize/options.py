@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any, TypeVar
 
-from ...errors import ModelError, closest
+from ..errors import ModelError, closest
 
 __all__ = ["checked_options"]
 
@@ -42,6 +42,12 @@ def _checked(what: str, value: Any, default: Any, choices: tuple[str, ...] | Non
         return value
     if isinstance(default, str):
         return str(value)
+    if isinstance(default, bool):
+        if value in ("yes", "no"):
+            return value == "yes"
+        if isinstance(value, bool) or value in (0, 1):
+            return bool(value)
+        raise ModelError(f"{what} is True or False, not {value!r}")
     try:
         number = float(value)
     except (TypeError, ValueError):
