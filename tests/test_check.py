@@ -161,3 +161,11 @@ def test_a_black_box_inside_a_cycle_is_checked_by_solving_again(m: adj.Program) 
     check = m.solve().check_derivatives("y")
     assert check.ok
     assert check.method == "central differences"
+
+
+def test_a_derivative_that_is_zero_but_for_rounding_agrees() -> None:
+    m = adj.Program()
+    x, y = m.input("x", 0.3), m.unknown("y", guess=1.0)
+    m.constrain(y**3 + y == 2.0 + 0.1 * (x - x / 49.0 * 49.0))
+    m.define("f", y**2 + 1e-17 * x)
+    assert m.solve().check_derivatives("f")

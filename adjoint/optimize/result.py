@@ -175,9 +175,16 @@ class ResultMethods(dict):  # type: ignore[type-arg]
         return [*(k for k in self if not k.startswith("_")), "solution", "constraints", "residuals", "sensitivity"]
 
     def __repr__(self: Any) -> str:
-        # SciPy's own form cannot print an empty dict, and knows no other mappings.
-        shown = {k: dict(v) if isinstance(v, Mapping) else v for k, v in self.items() if not k.startswith("_")}
+        shown = {k: _short(v) for k, v in self.items() if not k.startswith("_")}
+        # SciPy's own form cannot print an empty dict.
         return repr(scipy.optimize.OptimizeResult({k: v for k, v in shown.items() if not (type(v) is dict and not v)}))
+
+
+def _short(value: Any) -> Any:
+    """What is printed of a field: of a long list its last entry."""
+    if isinstance(value, list) and len(value) > 2:
+        return f"{len(value)} entries, the last {value[-1]!r}"
+    return dict(value) if isinstance(value, Mapping) else value
 
 
 @functools.cache
