@@ -92,6 +92,7 @@ __all__ = [
     "Status",
     "StructureError",
     "TracedFunction",
+    "Trajectory",
     "UnsupportedError",
     "Variable",
     "argmin",
@@ -129,6 +130,7 @@ __all__ = [
     "steady_state",
     "swish",
     "trace",
+    "trajectory",
     "write_sol",
 ]
 
@@ -137,6 +139,7 @@ _LATER = {
     "InnerReport": "inner",
     "Schedule": "inner",
     "SolFile": "nl",
+    "Trajectory": "control",
     "argmin": "inner",
     "fixed_point": "inner",
     "inner_reports": "inner",
@@ -148,6 +151,7 @@ _LATER = {
     "scan": "loops",
     "single_level": "inner",
     "steady_state": "loops",
+    "trajectory": "control",
     "write_sol": "nl",
 }
 

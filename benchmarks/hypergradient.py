@@ -167,7 +167,7 @@ def equilibrium(n: int) -> Both:
     W, c = _network(n)
     m = adj.Program()
     b = m.input("h", np.zeros(n))
-    y = m.define("y", fixed_point(lambda y, b: np.tanh(W @ y + b), np.zeros(n), b))
+    y = m.define("y", fixed_point(lambda y, b: np.tanh(W @ y + b), np.zeros(n), b, tol=1e-9))
     m.define("loss", np.sum((y - c) ** 2))
     return _function(m, "h")
 

@@ -1,12 +1,14 @@
 """Gradients through differential equations in fixed steps, beside diffrax and jax.lax.scan.
 
 Value and gradient at a walk of points, by the same steps of the same methods; the gradients are compared before
-anything is timed. diffrax with its own choice of how derivatives are stored.
+anything is timed. diffrax with its own choice of how derivatives are stored. Last, a long loop with few states kept,
+beside the same loop with all of them: its time, and the memory that is allocated meanwhile.
 """
 
 from __future__ import annotations
 
 import time
+import tracemalloc
 from collections.abc import Callable
 from typing import Any
 
@@ -24,6 +26,7 @@ LENGTH, END = 10_000, 10.0  # Lotka and Volterra's equations
 RATES = np.array([1.5, 1.0, 3.0, 1.0])
 CELLS, STEPS = 100, 200  # reaction and diffusion, implicit steps
 GRID = np.linspace(0, 1, CELLS + 2)[1:-1]
+LONG, KEPT, WIDE = 100_000, 300, 8  # steps, states that are kept, and numbers in a state
 
 
 def _jax() -> Any:
@@ -184,6 +187,50 @@ def diffusion_diffrax() -> Both | None:
     return _theirs(jax, loss)
 
 
+# -- few states kept ---------------------------------------------------------------------------------------------------
+
+
+def long_loop(checkpoints: int | None) -> Both:
+    """1e5 classical Runge–Kutta steps of a system of 8 equations, as a function of its 64 coefficients."""
+    m = adj.Program()
+    a = m.input("a", 0.1 * np.random.default_rng(0).normal(size=(WIDE, WIDE)))
+    h = 10.0 / LONG
+
+    def step(y: Any, _: Any) -> Any:
+        k1 = a @ np.sin(y)
+        k2 = a @ np.sin(y + h / 2 * k1)
+        k3 = a @ np.sin(y + h / 2 * k2)
+        k4 = a @ np.sin(y + h * k3)
+        return y + h / 6 * (k1 + 2 * k2 + 2 * k3 + k4), None
+
+    y, _ = scan(step, np.ones(WIDE), length=LONG, checkpoints=checkpoints)
+    m.define("loss", np.sum(y**2))
+    return _ours(m)
+
+
+def _few_states(repeat: int) -> list[Row]:
+    few, every = long_loop(KEPT), long_loop(None)
+    x = 0.1 * np.random.default_rng(0).normal(size=WIDE * WIDE)
+    points = [x * (1 + 0.01 * k) for k in range(1, 4)]
+    same = all(np.array_equal(few(v)[1], every(v)[1]) for v in points)
+    title, peer = f"{LONG:.0e} steps, {KEPT} states kept", "all kept"
+    time_row = compare(title, lambda: [few(v) for v in points], lambda: [every(v) for v in points], peer, repeat)
+    memory = _peak(lambda: few(1.1 * x)), _peak(lambda: every(1.1 * x))
+    note = "gradients are equal" if same else "GRADIENTS DIFFER"
+    return [
+        Row(f"{title}, {len(points)} points", time_row.ours, time_row.peer, peer, "s", note),
+        Row(f"{title}, peak of memory", memory[0] / 1e6, memory[1] / 1e6, peer, "MB"),
+    ]
+
+
+def _peak(run: Callable[[], Any]) -> int:
+    tracemalloc.start()
+    run()
+    found = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return found
+
+
 # -- timing ------------------------------------------------------------------------------------------------------------
 
 
@@ -230,4 +277,5 @@ def run(repeat: int) -> list[Row]:
         ),
         *_rows("the same, rk4", lotka_volterra_scan, lotka_volterra_jax, "jax.lax.scan", RATES, repeat),
         *_rows(stiff, diffusion, diffusion_diffrax, "diffrax", [0.1, 2.0], repeat),
+        *_few_states(repeat),
     ]

@@ -58,6 +58,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("problem",),
     ("inner",),
     ("loops",),
+    ("control",),
     ("io", "nl"),
     ("report",),
     ("__init__",),

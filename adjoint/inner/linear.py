@@ -6,6 +6,8 @@ refuses, by name, where ``J`` is singular.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from math import sqrt
 from types import SimpleNamespace
 from typing import Any
 
@@ -28,17 +30,64 @@ ATTAINABLE = 1e-8  # residual that rounding may leave where the Hessian is ill-c
 ITERATIONS = 5000  # products of an iterative solve
 REGULAR = 1e12  # condition number of a matrix that is far from singular
 TOL = 1e-10  # accuracy to which a minimum is known at least
+USES = 2  # solves with factors nearby, before new ones are made
+REFINEMENTS = 20
+RATE = 0.4  # of two steps of refinement, beyond which new factors are made
+REFINED = 1e-2  # error of a refined solution, relative to it and to the tolerance of the solve
 
 
 class BlockLinear:
-    """``J`` of a block that was solved by the general way."""
+    """``J`` of a block of equations.
 
-    def __init__(self, inner: Inner, state: State) -> None:
+    Parameters
+    ----------
+    inner : Inner
+    state : State, with the linearization of its one cycle
+    test : callable, optional
+        Where the matrix is not factored yet: factors it, and gives the reason why it is singular ("" if it is not).
+    near : factors of a matrix nearby, optional
+    tol : tolerance of the solve
+    """
+
+    def __init__(
+        self,
+        inner: Inner,
+        state: State,
+        test: Callable[[Any], str] | None = None,
+        near: Any = None,
+        tol: float = TOL,
+    ) -> None:
         self.inner, self.state = inner, state
+        self._test, self._near, self._tol = test, near, tol
+        self._uses = 0
+
+    def _linear(self) -> Any:
+        linear = self.state.linear[self.inner.cycle]
+        if self._test is not None:
+            linear.singular, self._test = self._test(linear), None
+        return linear
+
+    def factors(self) -> Any:
+        """Factors of the matrix, or of one nearby; None where it is singular."""
+        if self._near is not None and self._test is not None:
+            return self._near
+        linear = self._linear()
+        if linear.singular:
+            return None
+        if linear.factor is None:
+            try:
+                linear.factor, linear.exact = linear.solver.factor(linear.matrix), True
+            except SingularMatrix:
+                return None
+        return linear.factor
 
     def solve(self, b: np.ndarray, transpose: bool = False) -> np.ndarray:
+        if self._near is not None and self._test is not None and self._uses < USES:
+            found = self._refined(b, transpose)
+            if found is not None:
+                return found
         cycle = self.inner.cycle
-        linear = self.state.linear[cycle]
+        linear = self._linear()
         if linear.singular:
             raise singular_error(cycle, linear)
         try:
@@ -46,13 +95,34 @@ class BlockLinear:
         except SingularMatrix as error:
             raise refused(cycle, linear, error) from None
 
+    def _refined(self, b: np.ndarray, transpose: bool) -> np.ndarray | None:
+        """The solution by iterative refinement with the factors nearby; None where it does not get better fast, as at a
+        singular matrix. (At a regular one the steps fall by the ratio at which those of the solve did.)"""
+        self._uses += 1
+        matrix = self.state.linear[self.inner.cycle].matrix
+        matrix = matrix.T if transpose else matrix
+        x = self._near.solve(b, transpose)
+        before = sqrt(x @ x)
+        enough = REFINED * self._tol * before
+        for _ in range(REFINEMENTS):
+            d = self._near.solve(b - matrix @ x, transpose)
+            x = x + d
+            step = sqrt(d @ d)
+            rate = step / before if before else 0.0
+            if not rate <= RATE:
+                return None
+            if step * rate <= enough:
+                return x
+            before = step
+        return None
+
     def at_a_kink(self) -> None:
         """A corner of the equations looks like a fold; it is none where the matrix is regular."""
         if self.condition() < REGULAR:
-            self.state.linear[self.inner.cycle].singular = ""
+            self._linear().singular = ""
 
     def condition(self) -> float:
-        linear = self.state.linear[self.inner.cycle]
+        linear = self._linear()
         try:
             factor = linear.solver.factor(linear.matrix)
         except SingularMatrix:

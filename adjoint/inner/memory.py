@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-__all__ = ["Linear", "Memory", "Point"]
+__all__ = ["Linear", "Memory", "Point", "all_finite"]
 
 KEPT = 4  # solutions: of a program that evaluates the same inner problem in a few places
 KEPT_LARGE = 2  # of many unknowns, whose factors are large
@@ -52,6 +52,27 @@ class Point:
     note: str = ""
 
 
+def all_finite(value: Any) -> bool:
+    """Whether all elements are finite numbers: as a rule their sum says so. (It may overflow: NumPy is told to ignore
+    that where values are computed.)
+
+    >>> all_finite(np.ones(3)), all_finite(np.array([1.0, np.nan]))
+    (True, False)
+    """
+    return bool(np.isfinite(np.add.reduce(value, axis=None)) or np.isfinite(value).all())
+
+
+def _equal(a: Any, b: Any) -> bool:
+    """Whether a value is that of an array or a NumPy scalar; most that are not differ in their last element."""
+    if a is b:
+        return True
+    if a.shape != getattr(b, "shape", ()):
+        return False
+    if not a.shape:
+        return bool(a == b)
+    return not a.size or (a.flat[-1] == b.flat[-1] and bool((a == b).all()))
+
+
 class Memory:
     """The last solutions of an inner problem, and what was compiled for it."""
 
@@ -59,6 +80,7 @@ class Memory:
         self.points: deque[Point] = deque()
         self.without_matrix = False  # its Jacobian has too many entries
         self.curvature: Any = None  # of an objective
+        self.assembly: Any = None  # of a full matrix of equations
 
     @property
     def last(self) -> Point | None:
@@ -68,8 +90,8 @@ class Memory:
     def find(self, params: Sequence[Any], y: np.ndarray | None = None, tol: float = np.inf) -> Point | None:
         """The solution at these parameters (and of these values), solved to the tolerance; None if there is none."""
         for point in reversed(list(self.points)):
-            if point.tol <= tol and (y is None or np.array_equal(point.y, y)):
-                if all(map(np.array_equal, point.params, params)):
+            if point.tol <= tol and (y is None or _equal(point.y, y)):
+                if all(map(_equal, point.params, params)):
                     return point
         return None
 

@@ -26,6 +26,7 @@ from ..expr import Expr, apply
 from ..primitive import Primitive, register
 from ..trial import trial_under_way
 from .form import Inner
+from .memory import all_finite
 from .solving import linear_at, solve_inner
 
 __all__ = ["ROOT", "ROOT_SOLVE", "solution_of"]
@@ -37,6 +38,7 @@ EPS = np.finfo(float).eps
 # -- values ----------------------------------------------------------------------------------------------------------
 
 
+@np.errstate(all="ignore")
 def _value(*arguments: Any) -> Any:
     """y at the parameters; NaN where they are not finite."""
     *params, inner = arguments
@@ -65,12 +67,13 @@ def _complex_value(inner: Inner, params: Sequence[Any]) -> Any:
     return inner.shaped(y)
 
 
+@np.errstate(all="ignore")
 def _solve_value(*arguments: Any) -> Any:
     """w with J(y, p) w = b, or Jᵀ w = b."""
     y, *params, b, inner, transpose = arguments
     real = tuple(np.real(p)[()] for p in params)
     flat = np.reshape(b, -1)
-    if not (np.isfinite(np.real(y)).all() and np.isfinite(flat).all() and all(np.isfinite(p).all() for p in real)):
+    if not (all_finite(np.real(y)) and all_finite(flat) and all(map(all_finite, real))):
         return inner.shaped(np.full(flat.shape, np.nan))
     if not flat.any():
         return np.zeros(inner.unknown.shape, dtype=flat.dtype)[()]

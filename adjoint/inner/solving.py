@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from math import sqrt
 from typing import Any, cast
 
 import numpy as np
@@ -18,8 +19,9 @@ from .descent import descend
 from .form import Inner
 from .hessian import Curvature
 from .linear import BlockLinear, HessianLinear, ProductsLinear
-from .memory import Point
+from .memory import Point, all_finite
 from .minimize import Minimum, Objective, minimize, point_at
+from .nearby import chord
 from .optimum import optimum, weakly_active
 from .schedule import tolerance_now
 
@@ -41,7 +43,7 @@ def solve_inner(inner: Inner, params: Sequence[Any]) -> Point | None:
     ConvergenceError
         With the name of the inner problem.
     """
-    if not all(np.isfinite(p).all() for p in params):
+    if not all(map(all_finite, params)):
         return None
     tol = tolerance_now(inner.tol)
     known = inner.memory.find(params, tol=tol)
@@ -55,9 +57,7 @@ def solve_inner(inner: Inner, params: Sequence[Any]) -> Point | None:
     except ConvergenceError as error:
         if around is None:
             text = trial.told(str(error))
-            raise ConvergenceError(
-                text, error.block, error.status, error.worst, error.values, error.history
-            ) from None
+            raise ConvergenceError(text, error.block, error.status, error.worst, error.values, error.history) from None
         around.failed(error)
         return None  # a step of what is solved around it went too far: it is shortened where this is not a number
 
@@ -65,8 +65,13 @@ def solve_inner(inner: Inner, params: Sequence[Any]) -> Point | None:
 def _searched(inner: Inner, params: tuple[Any, ...], tol: float) -> Point:
     """The solution, searched from the last one and from the guess."""
     last = inner.memory.last
+    plain, small = inner.objective is None and inner.problem is None, inner.unknown.size <= AT_ONCE
+    if last is not None and plain and not small and inner.method in ("auto", "newton"):
+        near = chord(inner, last, params, tol)
+        if near is not None:
+            return near
     starts = [inner.guess] if last is None else [_predicted(inner, last, params), inner.guess]
-    if inner.objective is None and inner.unknown.size <= AT_ONCE:
+    if inner.objective is None and small:
         starts = starts[::-1]
     for start in starts[:-1]:
         try:
@@ -83,11 +88,11 @@ def _predicted(inner: Inner, last: Point, params: tuple[Any, ...]) -> np.ndarray
     changes = [p - q for p, q in zip(params, last.params, strict=True)]
     try:
         moved = inner.function("moved")(inner.shaped(last.y), *last.params, *changes)[0]
-        step = -last.linear.solve(np.array(moved, dtype=float).reshape(-1))
+        step = last.linear.solve(np.array(moved, dtype=float).reshape(-1))
     except SingularError:
         return last.y
-    near = float(np.linalg.norm(step)) <= NEAR * (float(np.linalg.norm(last.y)) + float(np.linalg.norm(inner.guess)))
-    return last.y + step if near else last.y
+    near = sqrt(step @ step) <= NEAR * (sqrt(last.y @ last.y) + sqrt(inner.guess @ inner.guess))
+    return last.y - step if near else last.y
 
 
 def _from(inner: Inner, params: tuple[Any, ...], start: np.ndarray, tol: float) -> Point:

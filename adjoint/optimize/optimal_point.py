@@ -17,7 +17,7 @@ from .formulations import Formulation
 
 __all__ = ["OptimalPoint"]
 
-OPTIMAL = 1e-3  # relative dual residual up to which a point counts as optimal
+OPTIMAL = 1e-2  # relative dual residual up to which Newton's method may bring the point to an optimum
 TINY = 1e-6  # relative slack or multiplier that counts as zero
 SMALL = 1e-3  # relative slack and multiplier below which they say something by their ratio only
 COMPARABLE = 50.0  # ratio of slack and multiplier up to which neither is much the larger

@@ -35,10 +35,14 @@ from .optimal_point import OptimalPoint
 __all__ = ["Sensitivity", "sensitivity_of"]
 
 
-NEAR = 1e-4  # relative distance from a bound at which its multiplier is what the gradient of the Lagrangian leaves
+FEW = 12  # numbers, and names, that a text shows
+# Relative distance from a bound up to which its multiplier is what the gradient of the Lagrangian leaves: NEAR, or
+# FAR where that is the larger of the two.
+NEAR, FAR = 1e-4, 1e-2
+WRONG = 1e-6  # relative violation of a bound, or of the sign of a multiplier
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Sensitivity(Mapping[tuple[str, str], Any]):
     """Derivatives of an optimum by parameters: ``s["x", "p"]`` is dx*/dp, of shape ``x.shape + p.shape``.
 
@@ -86,6 +90,31 @@ class Sensitivity(Mapping[tuple[str, str], Any]):
     def __len__(self) -> int:
         return len(self.variables)
 
+    def __str__(self) -> str:
+        lines = ["sensitivity of the optimum by " + (", ".join(self.objective) or "nothing")]
+        lines += [f"  df*/d({p}): {_shown(value)}" for p, value in self.objective.items()]
+        lines += [f"  d({v})/d({p}): {_shown(value)}" for (v, p), value in self.variables.items()]
+        lines += [f"  dλ({v})/d({p}): {_shown(value)}" for (v, p), value in self.multipliers.items()]
+        lines.append(f"  while this is active: {_listed(self.active) or 'equations only'}")
+        if self.weak:
+            lines.append(f"  STRICT COMPLEMENTARITY FAILS, derivatives of one side: {_listed(self.weak)}")
+        return "\n".join(lines)
+
+    __repr__ = __str__
+
+
+def _shown(value: Any) -> str:
+    """A derivative in one line."""
+    value = np.asarray(value)
+    if value.size > FEW:
+        return f"array of shape {value.shape}, largest {np.abs(value).max():.6g}"
+    return np.array2string(value, precision=6, separator=", ").replace("\n", "")
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f", … {len(names) - FEW} more" if len(names) > FEW else ""
+    return ", ".join(names[:FEW]) + more
+
 
 def sensitivity_of(result: Any, parameters: str | Sequence[str] | None = None) -> Sensitivity:
     """The sensitivity of a solved problem to inputs that the optimizer did not move; default: to all of them.
@@ -105,6 +134,7 @@ def sensitivity_of(result: Any, parameters: str | Sequence[str] | None = None) -
     names = _parameters(nlp, parameters)
     at = OptimalPoint(nlp, names, x, y, z)
     at.refine()
+    _require_optimum(at)
     if at.weak:
         warnings.warn(
             f"strict complementarity fails: {', '.join(at.weak[:6])} active without a multiplier; the derivatives are "
@@ -129,8 +159,38 @@ def _optimum_of(result: Any) -> tuple[Formulation, np.ndarray, np.ndarray, np.nd
     y = -nlp.sign * np.concatenate([np.zeros(0), *(np.reshape(result.multipliers[name], -1) for name, _ in nlp.rows)])
     rows, columns = nlp.jacobian_pattern
     left = nlp.gradient(x) + sp.csr_array((nlp.jacobian(x), (rows, columns)), shape=(nlp.m, nlp.n)).T @ y
-    near = NEAR * np.maximum(1.0, np.abs(x))
-    return nlp, x, y, np.where((x - nlp.lower <= near) | (nlp.upper - x <= near), left, 0.0)
+    # L = sign·f + yᵀc − zᵀx: z ≥ 0 pushes up from a lower bound, z ≤ 0 down from an upper one.
+    slack = np.where(left > 0.0, x - nlp.lower, nlp.upper - x) / np.maximum(1.0, np.abs(x))
+    return nlp, x, y, np.where(slack <= np.clip(np.abs(left), NEAR, FAR), left, 0.0)
+
+
+def _require_optimum(at: OptimalPoint) -> None:
+    """The point that Newton's method has come to has feasible values, and multipliers of the right signs."""
+    nlp = at.nlp
+    multipliers = [
+        (nlp.constraint_names(), np.setdiff1d(at.rows, np.flatnonzero(at.equal)), -at.y, at.row_side),
+        (nlp.names(), at.held[nlp.lower[at.held] < nlp.upper[at.held]], at.z, at.bound_side),
+    ]
+    for names, active, z, side in multipliers:
+        push = np.where(side == 1, -z, z)[active]
+        wrong = push < -WRONG * max(1.0, float(np.abs(z).max(initial=0.0)))
+        if wrong.any():
+            raise _no_optimum(f"{names[active[wrong][0]]} is active there with a multiplier of the wrong sign")
+    sides = [
+        (nlp.constraint_names(), at.c, nlp.constraint_lower, nlp.constraint_upper),
+        (nlp.names(), at.x, nlp.lower, nlp.upper),
+    ]
+    for names, value, lower, upper in sides:
+        outside = np.maximum(lower - value, value - upper) > WRONG * np.maximum(1.0, np.abs(value))
+        if outside.any():
+            raise _no_optimum(f"{names[int(np.flatnonzero(outside)[0])]} is violated there")
+
+
+def _no_optimum(why: str) -> DerivativeError:
+    return DerivativeError(
+        f"the optimality conditions of the constraints that seem active lead to another point: {why}. Solve to a "
+        "smaller tolerance."
+    )
 
 
 def _parameters(nlp: Formulation, parameters: str | Sequence[str] | None) -> list[Variable]:

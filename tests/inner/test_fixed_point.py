@@ -64,3 +64,11 @@ def test_singular_identity_minus_jacobian() -> None:
     m.define("y", fixed_point(lambda y, x: y + 0.0 * y + (y - x) ** 2, 1.0, m.input("x", 1.0), name="flat"))
     with pytest.raises(adj.AdjointError, match="'flat'"):
         m.solve().gradient("y")
+
+
+def test_the_form_of_the_image() -> None:
+    """Dicts are matched by key, whatever their order; other keys are refused."""
+    found = fixed_point(lambda y: {"b": np.cos(y["b"]), "a": y["a"] / 2 + 1}, {"a": 1.0, "b": np.ones(2)})
+    assert found["a"] == pytest.approx(2.0) and found["b"] == pytest.approx(np.full(2, 0.7390851332))
+    with pytest.raises(adj.ModelError, match=r"keys \['a', 'c'\]"):
+        fixed_point(lambda y: {"a": y["a"] / 2, "c": y["b"]}, {"a": 1.0, "b": 2.0})

@@ -49,6 +49,42 @@ def test_against_optima_computed_again(method: str, maximize: bool) -> None:
         assert s.objective["p"][j] == pytest.approx((ends[0].fun - ends[1].fun) / (2 * h), rel=1e-6)
 
 
+def random_problem(seed: int) -> tuple[adj.Problem, np.ndarray]:
+    """A convex objective, curved constraints and bounds, some of them active; and a direction of the parameters."""
+    rng = np.random.default_rng(seed)
+    n, k = int(rng.integers(2, 7)), int(rng.integers(1, 4))
+    m = adj.Program()
+    p, x = m.input("p", rng.normal(size=k)), m.input("x", 0.1 * rng.normal(size=n))
+    Q, C, A = rng.normal(size=(n, n)), rng.normal(size=(n, k)), rng.normal(size=(2, n))
+    quadratic = 0.5 * x @ ((Q @ Q.T + 0.5 * np.eye(n)) @ x) + x @ (C @ p)
+    m.define("f", quadratic + 0.1 * np.sum(np.exp(0.3 * x)) + 0.2 * np.sum(p) ** 2)
+    lower = np.where(rng.random(n) < 0.5, -0.5 * np.abs(rng.normal(size=n)), -np.inf)
+    upper = np.where(rng.random(n) < 0.5, 0.5 * np.abs(rng.normal(size=n)), np.inf)
+    limits: dict[str, Any] = {"limits": A @ x + 0.1 * np.sum(p) + 0.05 * np.sum(x**2) <= 0.5 + rng.random(2)}
+    if seed % 2:
+        limits["equal"] = np.sum(np.sin(x)) * 0.5 == 0.05 + 0.1 * p[0]
+    if seed % 3:
+        limits["range"] = adj.between(-0.1, x[0] * x[1] + x[-1], 0.2)
+    return adj.Problem(m, minimize="f", over={"x": (lower, upper)}, subject_to=limits), rng.normal(size=k)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_random_problems(seed: int) -> None:
+    P, d = random_problem(seed)
+    p0, h = np.array(P.program.inputs[P.program["p"]]), 1e-5
+    ends = [P.solve(method="interior-point", values={"p": p0 + s * h * d}, options={"tol": 1e-11}) for s in (1, -1)]
+    best = P.solve(method="interior-point").fun
+    for method in ("interior-point", "sqp", "SLSQP"):
+        result = P.solve(method=method, options={"ftol": 1e-12} if method == "SLSQP" else {})
+        assert result.success and result.fun == pytest.approx(best, abs=1e-6)
+        s = result.sensitivity("p")
+        np.testing.assert_allclose(s["x", "p"] @ d, (ends[0].x - ends[1].x) / (2 * h), atol=1e-3)
+        assert s.objective["p"] @ d == pytest.approx((ends[0].fun - ends[1].fun) / (2 * h), abs=1e-5)
+        for name in [*P.constraints, "x"]:
+            difference = (np.array(ends[0].multipliers[name]) - ends[1].multipliers[name]) / (2 * h)
+            np.testing.assert_allclose(s.multipliers[name, "p"] @ d, difference, atol=1e-2)
+
+
 def test_quadratic_program_closed_form() -> None:
     # min ½ xᵀ Q x − bᵀ x subject to A x = c: dx/dc and dλ/dc are blocks of the inverse of the KKT matrix.
     Q, A = np.array([[4.0, 1.0, 0.0], [1.0, 3.0, 0.5], [0.0, 0.5, 2.0]]), np.array([[1.0, 1.0, 1.0]])
@@ -122,6 +158,15 @@ def test_mapping() -> None:
         s["x", "q"]
 
 
+def test_text() -> None:
+    text = str(problem().solve(method="interior-point").sensitivity("r"))
+    for words in ("df*/d(r): -", "d(x)/d(r): [", "dλ(sum)/d(r)", "active: sum (upper), x[2] (lower bound)"):
+        assert words in text
+    result = small(lambda x, p: (x[0] - p) ** 2 + (x[1] - 1) ** 2, lambda x: {"wall": x[0] >= 0})
+    with pytest.warns(adj.KinkWarning):
+        assert "COMPLEMENTARITY FAILS, derivatives of one side: wall (lower)" in str(result.sensitivity("p"))
+
+
 # -- where it does not hold ------------------------------------------------------------------------------------------
 
 
@@ -160,6 +205,18 @@ def test_second_order() -> None:
     with pytest.raises(adj.SingularError, match="second-order") as caught:
         result.sensitivity("p")
     assert set(caught.value.variables) == {"x[0]", "x[1]"}
+
+
+def test_a_point_that_is_no_optimum() -> None:
+    """Near a bound that the objective does not push against, and one that it is driven from."""
+    m = adj.Program()
+    p, x = m.input("p", 0.3), m.input("x", [0.5, 0.5])
+    P = adj.Problem(m, minimize=(x[0] - p) ** 2 + (x[1] - 1) ** 2, over={"x": (0, 2)})
+    for point in ([0.5, 1.0], [1e-5, 1.0], [0.3, 2.0 - 1e-5]):
+        result = P.solve(method="L-BFGS-B")
+        result.x = np.array(point)
+        with pytest.raises(adj.DerivativeError, match="not optimal|another point"):
+            result.sensitivity("p")
 
 
 def test_not_solved() -> None:
