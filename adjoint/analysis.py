@@ -17,6 +17,7 @@ from .describe import counted
 from .equations import Equation, Equations
 from .errors import StructureError
 from .expr import Variable
+from .interning import paused_collection, untrack
 from .sparsity import TooDenseError, jacobian_map
 from .structure import Incidence, connected_parts, dulmage_mendelsohn, maximum_matching, strong_components
 
@@ -44,6 +45,12 @@ class BlockInfo:
     equations: tuple[Equation, ...]
     unknowns: tuple[Variable, ...]
     level: int
+
+    def __post_init__(self) -> None:
+        if untrack is not None:  # like equations, never part of a cycle of references
+            untrack(self)
+            untrack(self.equations)
+            untrack(self.unknowns)
 
     @property
     def size(self) -> int:
@@ -76,6 +83,9 @@ def analyze(model: Equations, given: Iterable[Variable] = ()) -> Analysis:
     given = set(given)
     equations = list(model.equations.values())
     unknowns = [v for v in model.unknowns if v not in given]
+    if _is_in_order(equations, unknowns):
+        with paused_collection():
+            return _explicit(equations, unknowns)
     number = {v: i for i, v in enumerate(unknowns)}
     incidence = {e: e.variables for e in equations}
     pairs = _match_names(equations, unknowns, number, incidence, given)
@@ -87,6 +97,23 @@ def analyze(model: Equations, given: Iterable[Variable] = ()) -> Analysis:
         if e.target is not None and (i, number.get(e.target, -1)) not in own:
             incidence[e] = (e.target, *(v for v in e.variables if v is not e.target))
     return _order(equations, unknowns, number, incidence, pairs)
+
+
+def _is_in_order(equations: Sequence[Equation], unknowns: Sequence[Variable]) -> bool:
+    """Whether all equations are explicit, and each takes what those before it give: there is nothing to find then."""
+    waiting = set(unknowns)
+    for e in equations:
+        if e.target not in waiting or not waiting.isdisjoint(e.variables):
+            return False
+        waiting.discard(e.target)
+    return not waiting
+
+
+def _explicit(equations: Sequence[Equation], unknowns: Sequence[Variable]) -> Analysis:
+    """Every equation a block, in their order."""
+    blocks = tuple(BlockInfo(e.name, "explicit", (e,), (e.target,), 0) for e in equations)  # type: ignore[arg-type]
+    equation_of = {e.target: e for e in equations}
+    return Analysis(blocks, {e: e.variables for e in equations}, {v: equation_of[v] for v in unknowns})
 
 
 def _match_names(

@@ -24,14 +24,15 @@ from .batched import jacobian_batched
 from .derivatives import forward_sweep, reverse_sweep
 from .errors import AdjointError
 from .expr import Constant, Expr, Variable, constant
-from .forms import Form, form_of, hidden, kink_tests, total
+from .forms import Form, form_of, have_kinks, hidden, kink_tests, total
+from .interning import paused_collection
 from .patterns import flat
 from .plan import Plan
 from .primitives.elementwise import zeros
 from .primitives.indexing import reshape, take_flat
 from .sparsity import SparseMap, jacobian_map
 from .terms import Term
-from .walk import variables_of
+from .walk import topological, variables_of
 
 __all__ = ["Compiled", "Explicit", "checks_arguments", "compiled", "current", "is_final"]
 
@@ -54,7 +55,9 @@ class Compiled:
 
     def __init__(self, form: Form, backend: Backend, scalar: bool) -> None:
         self.fixed = form.fixed  # of the program; the form may have them in one vector
-        guards: list[Expr] = list(hidden(form))
+        nodes = topological(form.outputs, definitions=form.definitions)
+        guards: list[Expr] = list(hidden(form, nodes))
+        self._kinks = have_kinks(nodes)
         form, guards = _batched(form, guards, scalar) or (form, guards)
         self.form, self.backend, self.scalar = form, backend, scalar
         self.guards = [total(e) for e in guards]
@@ -82,7 +85,7 @@ class Compiled:
     @cached_property
     def check(self) -> Expr:
         """A number that is finite only if derivatives can be given."""
-        return _added([self.sound, *kink_tests(self.form)])
+        return _added([self.sound, *(kink_tests(self.form) if self._kinks else ())])
 
     @cached_property
     def value(self) -> Kernel:
@@ -93,7 +96,8 @@ class Compiled:
     def gradient(self) -> Kernel | None:
         """d(output)/d(vector), and a check."""
         try:
-            return _gradient_function(self)
+            with paused_collection():
+                return _gradient_function(self)
         except AdjointError:
             return None
 
@@ -143,17 +147,20 @@ class Compiled:
 
     def _matrix(self, rows: Sequence[Expr], extra: Sequence[Any], symmetric: bool) -> tuple[Kernel, Assembly] | None:
         try:
-            if len(rows) <= FEW and not any(e.shape for e in (*rows, *self.form.leaves, *self.form.definitions)):
-                found = self._map_by_rows(rows)
-            else:
-                size = sum(e.size for e in (*rows, *self.form.leaves))
-                budget = max(TOTAL_BUDGET, ENTRIES * size)
-                found = jacobian_map(rows, self.form.leaves, self.form.definitions, budget=budget)
-            assembly = Assembly(found, symmetric)
+            assembly = self.assembly(rows, symmetric)
             check = _added([self.check, total(assembly.data)])
             return self.compile([assembly.data, check], extra), assembly
         except AdjointError:  # too dense, or an operation without a rule: the general way knows more
             return None
+
+    def assembly(self, rows: Sequence[Expr], symmetric: bool, lower: bool = False) -> Assembly:
+        """The derivatives of some expressions by the vector, as a sparse matrix (``lower``: its lower triangle alone);
+        raises an AdjointError where it would be too dense, or where an operation has no rule."""
+        if len(rows) <= FEW and not any(e.shape for e in (*rows, *self.form.leaves, *self.form.definitions)):
+            return Assembly(self._map_by_rows(rows), symmetric, lower)
+        budget = max(TOTAL_BUDGET, ENTRIES * sum(e.size for e in (*rows, *self.form.leaves)))
+        found = jacobian_map(rows, self.form.leaves, self.form.definitions, budget=budget)
+        return Assembly(found, symmetric, lower)
 
     def _map_by_rows(self, rows: Sequence[Expr]) -> SparseMap:
         """The derivatives of a few scalars by scalars, one reverse sweep each: scalar expressions, no arrays."""
@@ -224,8 +231,9 @@ def compiled(plan: Plan, of: tuple[Variable, ...], wrt: tuple[Variable, ...], sc
     """The compiled functions of some outputs (``scalar``: one number) over some inputs, made once per plan."""
     key = ("explicit", of, wrt, scalar)
     if key not in plan.functions:
-        form = form_of(plan, of, wrt)
-        plan.functions[key] = None if form is None else Compiled(form, plan.backend, scalar)
+        with paused_collection():
+            form = form_of(plan, of, wrt)
+            plan.functions[key] = None if form is None else Compiled(form, plan.backend, scalar)
     return plan.functions[key]
 
 

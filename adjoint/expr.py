@@ -22,7 +22,7 @@ from . import interning
 from .describe import describe, shortened
 from .errors import UnsupportedError
 from .guard import guarded, unsupported
-from .interning import untrack
+from .interning import keep, nodes, untrack
 from .primitive import BUILDERS, FUNCTIONS, METHODS, UFUNC_METHODS, UFUNCS, Primitive, Shape, Static, ufunc_builder
 
 __all__ = ["Comparison", "Constant", "Expr", "Variable", "apply", "as_expr", "describe"]
@@ -98,7 +98,8 @@ class Expr(Logic):
     @property
     def size(self) -> int:
         """Number of elements."""
-        return math.prod(self.shape)
+        shape = self.shape
+        return shape[0] if len(shape) == 1 else math.prod(shape)
 
     @property
     def T(self) -> Expr:
@@ -424,6 +425,9 @@ def as_mask(value: Any) -> Expr:
     return BUILDERS["!="](as_expr(value), 0.0)
 
 
+_new: Any = object.__new__
+
+
 def apply(op: Primitive, args: tuple[Expr, ...], params: tuple[Any, ...], shape: Shape) -> Expr:
     """The node of an operation: the one that exists already, or a new one."""
     # Of numbers only where it can be: such a tuple costs the garbage collector nothing.
@@ -433,21 +437,24 @@ def apply(op: Primitive, args: tuple[Expr, ...], params: tuple[Any, ...], shape:
     elif len(args) == 2:
         a, b = args
         key = (id(op), id(a), id(b))
+    elif len(args) == 1:
+        key = (id(op), id(args[0]))
     else:
         key = (id(op), *map(id, args))
-    node = interning.nodes.get(key)
+    node = nodes.get(key)
     if node is None:
-        node = new_node(op, args, params, shape)
+        node = _new(Operation)
+        node.op, node.args, node.params, node.shape = op, args, params, shape
         if untrack is not None:
             untrack(node)
             untrack(args)
-        node = interning.keep(key, node)
+        node = keep(key, node)
     return node
 
 
 def new_node(op: Primitive, args: tuple[Expr, ...], params: tuple[Any, ...], shape: Shape) -> Operation:
     """A node that is not shared."""
-    node = Operation.__new__(Operation)
+    node = _new(Operation)
     node.op, node.args, node.params, node.shape = op, args, params, shape
     return node
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from .analysis import Analysis
 from .expr import Constant, Expr, Variable, constant
 from .plan import Plan
 from .primitive import BUILDERS, PRIMITIVES
 from .primitives.reductions import sum as sum_of
 from .walk import topological
 
-__all__ = ["Form", "form_of", "hidden", "kink_tests", "total"]
+__all__ = ["Form", "form_of", "have_kinks", "hidden", "kink_tests", "total"]
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -36,18 +37,36 @@ class Form:
 
 def form_of(plan: Plan, of: Sequence[Variable], wrt: Sequence[Variable]) -> Form | None:
     """The outputs in terms of the inputs; None where a cycle has to be solved for them."""
-    needed = plan.ancestors(of)
+    needed = _ancestors(plan.analysis, of)
     definitions: dict[Variable, Expr] = {}
     for block in plan.analysis.blocks:
-        if any(v in needed for v in block.unknowns):
+        if not needed.isdisjoint(block.unknowns):
             if block.kind != "explicit":
                 return None
-            definitions.update((v, e.expr) for v, e in zip(block.unknowns, block.equations, strict=True))
+            (variable,), (equation,) = block.unknowns, block.equations
+            definitions[variable] = equation.expr
     own = set(wrt)
     fixed = tuple(v for v in plan.inputs if v in needed and v not in own)
     if not sum(v.size for v in of) or not sum(v.size for v in wrt):
         return None
     return Form(tuple(of), tuple(wrt), fixed, definitions)
+
+
+def _ancestors(analysis: Analysis, of: Sequence[Variable]) -> set[Variable]:
+    """The outputs, and the variables that they depend on by the equations that determine them. (Of a cycle perhaps not
+    all variables, but one.)"""
+    owner, incidence = analysis.owner, analysis.incidence
+    found = set(of)
+    stack = list(found)
+    pop, push, see = stack.pop, stack.append, found.add
+    while stack:
+        equation = owner.get(pop())
+        if equation is not None:
+            for v in incidence[equation]:
+                if v not in found:
+                    see(v)
+                    push(v)
+    return found
 
 
 # -- what must be finite, besides the results -------------------------------------------------------------------------
@@ -59,30 +78,39 @@ _ALL += (
 SHOWING = frozenset(_ALL.split())  # where an argument is not finite, neither is the result
 
 
-def hidden(form: Form) -> list[Variable]:
+def hidden(form: Form, nodes: Sequence[Expr] | None = None) -> list[Variable]:
     """Variables (of the vector, and defined ones) that may be infinite or NaN without a trace in the outputs, as in
-    ``exp(−∞) = 0`` or where an index leaves an element out."""
-    order = topological(form.outputs, definitions=form.definitions)
+    ``exp(−∞) = 0`` or where an index leaves an element out. ``nodes`` are those below the outputs, in topological
+    order."""
+    if nodes is None:
+        nodes = topological(form.outputs, definitions=form.definitions)
+    definitions = form.definitions
     shown: set[Expr] = set(form.outputs)
+    show = shown.update
     seen: dict[Expr, np.ndarray] = {}  # elements that indices leave
-    for node in reversed(order):
-        if node in seen and seen[node].all():
+    for node in reversed(nodes):
+        if seen and node in seen and seen[node].all():
             shown.add(node)
-        if node in shown and node.size:
-            if node in form.definitions:
-                shown.add(form.definitions[node])  # type: ignore[index]
-            elif node.op is not None and node.op.name in SHOWING:
-                shown.update(node.args)
-            elif node.op is not None and (node.op.name == "divide" or _is_positive_power(node)):
+        if node not in shown:
+            continue
+        op = node.op
+        if op is None:
+            if node in definitions and node.size:
+                shown.add(definitions[node])  # type: ignore[index]
+        elif op.name in SHOWING:
+            if not node.shape or node.size:
+                show(node.args)
+        elif op.name == "divide" or _is_positive_power(node):
+            if node.size:
                 shown.add(node.args[0])
-            elif node.op is not None and node.op.name in ("getitem", "take") and node.shape:
-                base = node.args[0]
-                left = np.zeros(base.shape, dtype=bool)
-                at = np.arange(base.size).reshape(base.shape)
-                left.reshape(-1)[node.op.value(at, *node.params).reshape(-1)] = True
-                seen[base] = seen[base] | left if base in seen else left
+        elif op.name in ("getitem", "take") and node.shape and node.size:
+            base = node.args[0]
+            left = np.zeros(base.shape, dtype=bool)
+            at = np.arange(base.size).reshape(base.shape)
+            left.reshape(-1)[op.value(at, *node.params).reshape(-1)] = True
+            seen[base] = seen[base] | left if base in seen else left
     found = [v for v in form.leaves if v not in shown]
-    return found + [v for v, e in form.definitions.items() if v not in shown and e not in shown]
+    return found + [v for v, e in definitions.items() if v not in shown and e not in shown]
 
 
 def _is_positive_power(node: Expr) -> bool:
@@ -92,10 +120,15 @@ def _is_positive_power(node: Expr) -> bool:
     return isinstance(exponent, Constant) and bool(np.all(np.asarray(exponent.value) > 0))
 
 
+def have_kinks(nodes: Iterable[Expr]) -> bool:
+    """Whether one of the operations has a kink."""
+    return any(op is not None and op.kink is not None for op in {node.op for node in nodes})
+
+
 def kink_tests(form: Form) -> list[Expr]:
     """For every operation with a kink an expression that is 1, or +∞ where a derivative is taken at the kink."""
     nodes = topological(form.outputs, definitions=form.definitions)
-    if not any(node.op is not None and node.op.kink is not None for node in nodes):
+    if not have_kinks(nodes):
         return []
     held = {node for node in nodes if node.op is PRIMITIVES["stop_gradient"]}  # no derivative goes through
     tests = []

@@ -71,7 +71,12 @@ def between(lower: Any, expr: Any, upper: Any) -> Constraint:
     high = number(upper, "upper bound of between()", e.shape, allow_inf=True)
     if np.any(low > high):
         raise ModelError(f"between(): the lower bound {lower} is above the upper bound {upper}")
-    return Constraint(e, low, high, f"{lower} <= {describe(e)} <= {upper}")
+    return Constraint(e, low, high, f"{_side(lower)} <= {describe(e)} <= {_side(upper)}")
+
+
+def _side(bound: Any) -> str:
+    """A bound in a text: a number, or the shape of an array."""
+    return f"array of shape {np.shape(bound)}" if np.ndim(bound) else f"{bound}"
 
 
 def as_constraint(item: Any) -> Constraint:

@@ -145,7 +145,7 @@ class Program(Equations):
 
     def plan(self, given: Iterable[str | Variable] = ()) -> Plan:
         """The blocks and their compiled functions; ``given`` unknowns count as inputs."""
-        variables = tuple(self[g] if isinstance(g, str) else g for g in given)
+        variables = tuple(self[g] if isinstance(g, str) else g for g in given) if given else ()
         known = self._plans.get(variables)
         if known is None or known[0] != self.version:
             known = self._plans[variables] = self.version, Plan(self, variables, self.backend, self.linear_solver)
@@ -206,9 +206,10 @@ class Program(Equations):
         EvaluationError
             An explicit equation gives NaN or infinity.
         """
-        for label, table in (("solve()", values), ("homotopy=", homotopy)):
-            if table is not None and not isinstance(table, Mapping):
-                raise ModelError(f"{label} takes a dict of input values by name, got {table!r:.60}")
+        if values is not None:
+            _require_mapping("solve()", values)
+        if homotopy is not None:
+            _require_mapping("homotopy=", homotopy)
         plan = self.plan()
         given = {**values, **inputs} if values else inputs
         options = make_options(tol, max_iterations)
@@ -279,6 +280,11 @@ class Program(Equations):
         [1.0, 1.0]
         """
         return Function(self, of, wrt, sparse, **options)
+
+
+def _require_mapping(label: str, table: Any) -> None:
+    if not isinstance(table, Mapping):
+        raise ModelError(f"{label} takes a dict of input values by name, got {table!r:.60}")
 
 
 def _start_value(value: Any, v: Variable) -> Any:

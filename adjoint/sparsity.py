@@ -9,6 +9,7 @@ operand and row, however long the group.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -20,7 +21,7 @@ from .errors import AdjointError
 from .expr import Constant, Expr, as_expr, constant
 from .primitives.elementwise import zeros
 from .primitives.indexing import concatenate, ravel
-from .terms import Index, Term, compose, gather, merged, sorted_pairs
+from .terms import Index, Term, compose, gather, merged, sorted_pairs, whole
 from .walk import topological
 
 __all__ = ["SparseMap", "TooDenseError", "jacobian_map"]
@@ -61,8 +62,8 @@ class _Builder:
         return self.memo[root]
 
     def _leaf(self, node: Expr) -> list[Term]:
-        rows = np.arange(node.size)
-        return [Term(rows, rows + self.leaves[node], None, None, None)]
+        rows, first = whole(node.size), self.leaves[node]
+        return [Term(rows, rows + first if first else rows, None, None, None)]
 
     def _join(self, parts: list[tuple[Expr, Term]]) -> list[Term]:
         result = []
@@ -79,7 +80,7 @@ class _Builder:
     def parts(self, node: Expr) -> list[tuple[Expr, Term]]:
         """The operands that matter, each with the local Jacobian of the node."""
         if node.op is None:
-            rows = np.arange(node.size)
+            rows = whole(node.size)
             return [(self.definitions[node], Term(rows, rows, None, None, None))]
         kind = node.op.kind
         if kind == "elementwise":
@@ -118,7 +119,16 @@ class _Builder:
                 into[arg] = into[arg] + part if arg in into else part
         return operands
 
+    def _inside(self, arg: Expr, shape: tuple[int, ...]) -> bool:
+        """Whether an argument belongs to an elementwise group of a shape."""
+        if arg.op is None or arg.shape != shape or arg.op.kind != "elementwise":
+            return False
+        return arg in self.active and arg not in self.leaves
+
     def _group_order(self, root: Expr) -> list[Expr]:
+        shape = root.shape
+        if not any(self._inside(arg, shape) for arg in root.args):
+            return [root]
         order: list[Expr] = []
         seen: set[Expr] = {root}
         stack: list[tuple[Expr, bool]] = [(root, False)]
@@ -129,25 +139,16 @@ class _Builder:
                 continue
             stack.append((node, True))
             for arg in node.args:
-                if (
-                    arg.shape == root.shape
-                    and arg not in seen
-                    and arg.op is not None
-                    and arg.op.kind == "elementwise"
-                    and arg in self.active
-                    and arg not in self.leaves
-                ):
+                if arg not in seen and self._inside(arg, shape):
                     seen.add(arg)
                     stack.append((arg, False))
         return _by_dependence(order, seen)
 
     def _elementwise(self, node: Expr) -> list[tuple[Expr, Term]]:
-        rows = np.arange(node.size)
+        rows = whole(node.size)
         found = []
         for operand, value in self.group(node).items():
-            cols = rows
-            if operand.shape != node.shape:
-                cols = np.broadcast_to(np.arange(operand.size).reshape(operand.shape), node.shape).ravel()
+            cols = rows if operand.shape == node.shape else _broadcast_positions(operand.shape, node)
             found.append((operand, _valued(rows, cols, value, node)))
         return found
 
@@ -179,23 +180,36 @@ def _valued(rows: Index, cols: Index, value: Any, node: Expr) -> Term:
         return Term(rows, cols, coef, None, None)
     if value.shape == node.shape:
         return Term(rows, cols, None, ravel(value) if value.shape else value, None)
-    sel = np.broadcast_to(np.arange(value.size).reshape(value.shape), node.shape).ravel()
-    return Term(rows, cols, None, ravel(value), sel)
+    return Term(rows, cols, None, ravel(value), _broadcast_positions(value.shape, node))
+
+
+def _broadcast_positions(shape: tuple[int, ...], node: Expr) -> Index:
+    """Which element of an array of some shape is behind each element of a node that it is broadcast to."""
+    if not shape:
+        return np.zeros(node.size, dtype=np.intp)
+    return np.broadcast_to(np.arange(math.prod(shape)).reshape(shape), node.shape).ravel()
 
 
 # -- local Jacobians of the other kinds ------------------------------------------------------------------------------
 
 
 def _linear(node: Expr, k: int) -> Term:
-    op, args = node.op, node.args
+    op, args, params = node.op, node.args, node.params
     assert op is not None
     if op.entries is not None:
-        rows, cols, coef = op.entries(args, node.params, k)
+        rows, cols, coef = op.entries(args, params, k)
         return Term(np.asarray(rows), np.asarray(cols), coef, None, None)
+    if op.name == "reshape":
+        rows = whole(node.size)
+        return Term(rows, rows, None, None, None)
+    if op.name == "broadcast_to":
+        return Term(whole(node.size), _broadcast_positions(args[0].shape, node), None, None, None)
+    if op.name == "take":
+        return Term(whole(node.size), params[0].array.reshape(-1), None, None, None)
     # A selection, applied to positions, says where each output element comes from.
     positions = [np.arange(a.size).reshape(a.shape) if i == k else np.full(a.shape, -1) for i, a in enumerate(args)]
-    source = np.asarray(op.value(*positions, *node.params)).reshape(-1)
-    rows = np.arange(source.size)
+    source = np.asarray(op.value(*positions, *params)).reshape(-1)
+    rows = whole(source.size)
     if len(args) > 1:
         rows = np.flatnonzero(source >= 0)
         source = source[rows]
@@ -269,15 +283,21 @@ class SparseMap:
         cols = np.concatenate([t.cols for t in (*moving, *fixed)] or [np.zeros(0, int)])
         count = sum(t.rows.size for t in moving)
         order = sorted_pairs(cols, rows, shape[0])
+        rows, cols = rows[order], cols[order]
         new = np.ones(order.size, dtype=bool)
-        new[1:] = (np.diff(rows[order]) != 0) | (np.diff(cols[order]) != 0)
+        new[1:] = (rows[1:] != rows[:-1]) | (cols[1:] != cols[:-1])
         position = np.empty(order.size, dtype=np.intp)
-        position[order] = np.cumsum(new) - 1
-        self.indices = rows[order][new].astype(np.int32)
-        self.columns = cols[order][new]
-        self.indptr = np.searchsorted(self.columns, np.arange(shape[1] + 1)).astype(np.int32)
+        if new.all():
+            position[order] = whole(order.size)
+            self.unique = True
+        else:
+            position[order] = np.cumsum(new) - 1
+            rows, cols = rows[new], cols[new]
+            self.unique = not count or int(np.bincount(position[:count]).max()) == 1
+        self.indices, self.columns = rows.astype(np.int32), cols
+        self.indptr = np.zeros(shape[1] + 1, dtype=np.int32)
+        np.cumsum(np.bincount(cols, minlength=shape[1]), out=self.indptr[1:])
         self.position = position[:count]
-        self.unique = not count or int(np.bincount(self.position).max()) == 1
         self.coef = _joined([t.coef for t in moving], [t.rows.size for t in moving])
         self.constant = np.zeros(self.indices.size)
         coefs = [np.ones(t.rows.size) if t.coef is None else t.coef for t in fixed]
@@ -285,9 +305,7 @@ class SparseMap:
             np.add.at(self.constant, position[count:], np.concatenate(coefs))
         self.overlaps = bool(self.constant[self.position].any()) if count else False
         self.values = tuple(gather(t.base, t.sel) for t in moving)  # type: ignore[arg-type]
-        self._dense_at = self.indices.astype(np.intp) * shape[1] + self.columns
-        self._dense_moving = self._dense_at[self.position]
-        self._dense_constant: np.ndarray | None = None
+        self._dense_constant: np.ndarray | None = None  # with its places, made when it is asked for
 
     @property
     def nnz(self) -> int:
@@ -329,6 +347,8 @@ class SparseMap:
     def dense(self, values: np.ndarray) -> np.ndarray:
         """The matrix as a dense array."""
         if self._dense_constant is None:
+            self._dense_at = self.indices.astype(np.intp) * self.shape[1] + self.columns
+            self._dense_moving = self._dense_at[self.position]
             self._dense_constant = np.zeros(self.shape[0] * self.shape[1])
             self._dense_constant[self._dense_at] = self.constant
         if self.unique and self.coef is None and not self.overlaps and values.dtype == np.float64:

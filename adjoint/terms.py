@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,10 @@ import numpy as np
 from .expr import Expr
 from .primitives.indexing import take_flat
 
-__all__ = ["Index", "Term", "compose", "gather", "merged", "sorted_pairs"]
+__all__ = ["Index", "Term", "compose", "gather", "merged", "sorted_pairs", "whole"]
 
 Index = np.ndarray
+SMALL = 1000  # elements up to which ranges are kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,46 +28,65 @@ class Term:
     sel: Index | None
 
 
+def whole(n: int) -> Index:
+    """0 … n − 1; for small n the same array each time, which is known without a look at its elements."""
+    return _kept(n) if n <= SMALL else np.arange(n)
+
+
+@cache
+def _kept(n: int) -> Index:
+    out = np.arange(n)
+    out.flags.writeable = False
+    return out
+
+
 def sorted_pairs(major: Index, minor: Index, minors: int) -> Index:
     """The order of pairs of numbers by the first, then by the second (one of 0 … minors − 1)."""
     if major.size and (int(major.max()) + 1) * minors < 2**62:
         # One key: what is in order already, as most entries are, is merged instead of sorted.
-        return np.argsort(major.astype(np.int64) * minors + minor, kind="stable")
+        key = major.astype(np.int64) * minors + minor
+        return whole(key.size) if (key[1:] > key[:-1]).all() else np.argsort(key, kind="stable")
     return np.lexsort((minor, major))
 
 
-def _picked(x: np.ndarray | None, index: Index) -> np.ndarray | None:
-    return None if x is None else x[index]
+def _picked(x: Any, index: Index | None) -> Any:
+    """Some elements (None: all)."""
+    return x if x is None or index is None else x[index]
 
 
 def is_range(x: Index, n: int) -> bool:
-    return x.size == n and (n == 0 or (x[0] == 0 and x[-1] == n - 1 and bool(np.all(x[1:] > x[:-1]))))
+    """Whether an index is 0 … n − 1."""
+    if n <= SMALL and x is _kept(n):
+        return True
+    return x.size == n and (n == 0 or (x[0] == 0 and x[-1] == n - 1 and bool((x[1:] > x[:-1]).all())))
 
 
 def compose(outer: Term, inner: Term, middle: int) -> Term:
     """The product of two sparse maps through ``middle`` intermediate elements."""
+    a: Index | None = None
+    b: Index | None = None
     if is_range(inner.rows, middle):
-        a, b = np.arange(outer.cols.size), outer.cols
+        b = None if is_range(outer.cols, middle) else outer.cols
     elif is_range(outer.cols, middle):
-        a, b = inner.rows, np.arange(inner.rows.size)
+        a = inner.rows
     else:
         by_row = np.argsort(inner.rows, kind="stable")
         start = np.concatenate([[0], np.cumsum(np.bincount(inner.rows, minlength=middle))])
-        count = np.diff(start)[outer.cols]
+        count = (start[1:] - start[:-1])[outer.cols]
         a = np.repeat(np.arange(outer.cols.size), count)
         within = np.arange(a.size) - np.repeat(np.cumsum(count) - count, count)
         b = by_row[start[outer.cols][a] + within]
     coef_a, coef_b = _picked(outer.coef, a), _picked(inner.coef, b)
     coef = coef_a if coef_b is None else coef_b if coef_a is None else coef_a * coef_b
     base, sel = _multiply_bases(outer, a, inner, b)
-    return Term(outer.rows[a], inner.cols[b], coef, base, sel)
+    return Term(_picked(outer.rows, a), _picked(inner.cols, b), coef, base, sel)
 
 
-def _selection(t: Term, entries: Index) -> Index:
-    return entries if t.sel is None else t.sel[entries]
+def _selection(t: Term, entries: Index | None) -> Index | None:
+    return entries if t.sel is None else _picked(t.sel, entries)
 
 
-def _multiply_bases(outer: Term, a: Index, inner: Term, b: Index) -> tuple[Expr | None, Index | None]:
+def _multiply_bases(outer: Term, a: Index | None, inner: Term, b: Index | None) -> tuple[Expr | None, Index | None]:
     if outer.base is None:
         return (None, None) if inner.base is None else (inner.base, _selection(inner, b))
     if inner.base is None:
@@ -79,12 +100,26 @@ def gather(base: Expr, sel: Index | None) -> Expr:
 
 def merged(terms: list[Term]) -> list[Term]:
     """Terms of one pattern added up: a node has as many terms as patterns, not as paths to the leaves."""
-    groups: dict[Any, list[Term]] = {}
+    groups: list[list[Term]] = []
+    alike: dict[Any, list[list[Term]]] = {}  # with the same ends
     for t in terms:
-        groups.setdefault((t.rows.tobytes(), t.cols.tobytes()), []).append(t)
+        rows, cols = t.rows, t.cols
+        ends = (rows.size, rows[0], rows[-1], cols[0], cols[-1]) if rows.size else ()
+        others = alike.setdefault(ends, [])
+        same = next((g for g in others if _equal(g[0].rows, rows) and _equal(g[0].cols, cols)), None)
+        if same is None:
+            others.append([t])
+            groups.append(others[-1])
+        else:
+            same.append(t)
     if len(groups) == len(terms):
         return terms
-    return [group[0] if len(group) == 1 else _added(group) for group in groups.values()]
+    return [group[0] if len(group) == 1 else _added(group) for group in groups]
+
+
+def _equal(a: Index, b: Index) -> bool:
+    """Whether two indices of one length are the same."""
+    return a is b or bool((a == b).all())
 
 
 def _added(group: list[Term]) -> Term:

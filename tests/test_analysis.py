@@ -30,6 +30,25 @@ def test_explicit_equations_are_ordered_by_what_they_need(m: adj.Program) -> Non
     assert [b.level for b in blocks] == [0, 0, 0]
 
 
+def test_equations_in_order_are_blocks_in_their_order(m: adj.Program) -> None:
+    """Where every equation takes what those before it give, nothing is matched; unknowns may be declared before."""
+    x, late = m.input("x", 1.0), m.unknown("late")
+    a = m.define("a", 2 * x)
+    b = m.define("b", a + x)
+    m.define(late, a * b)
+    found = analyze(m)
+    assert [names(block) for block in found.blocks] == [("a",), ("b",), ("late",)]
+    assert [(block.name, block.kind, block.level) for block in found.blocks] == [
+        (name, "explicit", 0) for name in ("a", "b", "late")
+    ]
+    assert {v.name: e.name for v, e in found.owner.items()} == {"late": "late", "a": "a", "b": "b"}
+    assert {e.name: [v.name for v in taken] for e, taken in found.incidence.items()} == {
+        "a": ["x"],
+        "b": ["a", "x"],
+        "late": ["a", "b"],
+    }
+
+
 def test_levels_count_the_cycles_before(m: adj.Program) -> None:
     """Explicit equations of a level come before its cycles; independent cycles are of one level."""
     x = m.input("x", 1.0)

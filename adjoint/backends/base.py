@@ -44,6 +44,6 @@ def ordered(inputs: Sequence[Input], outputs: Sequence[Output], definitions: Map
     order = topological(roots, definitions=definitions)
     given = {v for i in inputs for v in (i if isinstance(i, tuple) else (i,))}
     for node in order:
-        if isinstance(node, Variable) and node not in given and node not in definitions:
+        if node.op is None and isinstance(node, Variable) and node not in given and node not in definitions:
             raise ModelError(f"the variable {node.name!r} is not among the inputs of the function")
     return order

@@ -19,10 +19,19 @@ from .numpy_ import NumpyBackend
 
 __all__ = ["PatientBackend", "Tiered", "owned"]
 
-CALLS = 16, 100  # interpreted calls, of large and of small functions: compiling costs as much as 50 to 150 of them
+Patience = Callable[[Sequence[Output], Mapping[Variable, Expr]], int]
+
+CALLS = 3, 16, 100  # interpreted calls of huge, large and small functions: compiling the last costs as much as 100
 SMALL = 2000  # elements of all results, up to which a function has the most
 NODES = 400  # operations; more take longer to interpret, and above 500 scalar ones are not compiled but sorted
-ELEMENTS = 100_000  # of all results; the fewest calls on more take as long as compiling does
+ELEMENTS = 100_000, 2_000_000  # of all results; functions of more are huge, those of still more not interpreted
+
+# Functions that a solver calls, about once per iteration. Measured: a call takes 0.5 µs per operation, and to compile
+# one 0.2 ms; of scalars only, which are listed instead, half as much. The first time, llvmlite is loaded as well.
+RENT, RENT_OF_SCALARS = 400, 250  # calls that cost as much as compiling
+LONG = 100  # operations from which scalars are listed
+ELEMENTS_PER_NODE = 1500  # elements on which calls save as much by being compiled as on an operation by itself
+LONGEST = 20_000  # operations, of more the first calls take too long
 
 
 class PatientBackend:
@@ -32,12 +41,21 @@ class PatientBackend:
     ----------
     then : Backend
         What compiles; its name is this one's, too.
+    patience : callable
+        How many calls of a function are interpreted, from its outputs and definitions.
     """
 
     silent = True  # its functions print no warnings of NumPy's
 
-    def __init__(self, then: Backend) -> None:
+    def __init__(self, then: Backend, patience: Patience | None = None) -> None:
         self.first, self.then, self.name = NumpyBackend(source_limit=0), then, then.name
+        self.patience = usual if patience is None else patience
+
+    @property
+    def of_solver(self) -> PatientBackend:
+        """The same for functions that a solver calls, once or twice per iteration: these are compiled when what their
+        calls have cost is as much as compiling costs."""
+        return PatientBackend(self.then, rented)
 
     def compile(
         self,
@@ -48,20 +66,20 @@ class PatientBackend:
     ) -> Callable[..., tuple[Any, ...]]:
         """A function of the inputs that gives a tuple of the outputs: a :class:`Tiered` one, if it is small."""
         arguments = inputs, outputs, definitions, complex_values
-        calls = 0 if complex_values else patience(outputs, definitions or {})
+        calls = 0 if complex_values else self.patience(outputs, definitions or {})
         if not calls:
             return self.then.compile(*arguments)
         return Tiered(self.first.compile(*arguments), lambda: self.then.compile(*arguments), calls)
 
     def __getattr__(self, name: str) -> Any:
         """What the compiling backend offers beyond the interface."""
-        if name.startswith("_") or name in ("first", "then"):
+        if name.startswith("_") or name in ("first", "then", "patience"):
             raise AttributeError(name)
         return getattr(self.then, name)
 
 
-def patience(outputs: Sequence[Output], definitions: Mapping[Variable, Expr]) -> int:
-    """How many calls of a function are interpreted; 0 where it has many operations, or many elements."""
+def usual(outputs: Sequence[Output], definitions: Mapping[Variable, Expr]) -> int:
+    """How many calls of a function are interpreted; none where it has many operations."""
     stack = [e for out in outputs for e in (out if isinstance(out, tuple) else (out,))]
     if len(stack) > NODES or len(definitions) > NODES:
         return 0
@@ -73,11 +91,39 @@ def patience(outputs: Sequence[Output], definitions: Mapping[Variable, Expr]) ->
             continue
         seen.add(node)
         elements += node.size
-        if len(seen) > NODES or elements > ELEMENTS:
+        if len(seen) > NODES or elements > ELEMENTS[1]:
             return 0
         stack += (definitions[node],) if node in definitions else node.args  # type: ignore[index]
-    fewest, most = CALLS
+    if elements > ELEMENTS[0]:
+        return CALLS[0]
+    _, fewest, most = CALLS
     return max(fewest, most * SMALL // max(elements, SMALL))
+
+
+def rented(outputs: Sequence[Output], definitions: Mapping[Variable, Expr]) -> int:
+    """How many calls of a function cost as much as to compile it: rent until it would have been cheaper to buy (Karlin
+    et al. 1988, "Competitive snoopy caching"). The cost never exceeds twice the least one."""
+    stack = [e for out in outputs for e in (out if isinstance(out, tuple) else (out,))]
+    seen: set[Expr] = set()
+    elements, scalars = 0, True
+    while stack:
+        node = stack.pop()
+        if node in seen:
+            continue
+        seen.add(node)
+        if node.op is None:
+            if node in definitions:
+                stack.append(definitions[node])  # type: ignore[index]
+            continue
+        if node.shape:
+            elements += node.size
+            scalars = scalars and node.op.copies
+        stack += node.args
+        if len(seen) > LONGEST:
+            return 0
+    nodes = len(seen)
+    most = RENT_OF_SCALARS if scalars and nodes > LONG else RENT
+    return most * nodes // (nodes + elements // ELEMENTS_PER_NODE)
 
 
 class Tiered:

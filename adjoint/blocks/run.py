@@ -41,7 +41,7 @@ class Run:
         self.backend = backend
         self.definitions = {v: e.expr for v, e in zip(self.variables, self.equations, strict=True)}
         own = set(self.variables)
-        self.params = [v for v in variables_of(list(self.definitions.values())) if v not in own]
+        self.params = list(dict.fromkeys(v for e in self.equations for v in e.variables if v not in own))
 
     @property
     def size(self) -> int:

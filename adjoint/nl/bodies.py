@@ -72,7 +72,9 @@ class Bodies:
             return Terms(begin, begin, np.zeros(0), begin)
         kind, first, count = numbered(self.trees.structure(begin, end) ^ (end - begin).astype(np.uint64))
         found = split(self.trees, begin[first], end[first])
-        whole = (count >= FEW) & self._unlike(found, first.size)
+        whole = count >= FEW
+        if whole.any():
+            whole &= self._unlike(found, first.size)
         members = np.argsort(kind, kind="stable")
         start = np.cumsum(count) - count
         take = np.flatnonzero(whole[kind])

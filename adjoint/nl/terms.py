@@ -45,11 +45,9 @@ def split(trees: Trees, begin: Index, end: Index) -> Terms:
     inside = np.zeros(at.size, dtype=bool)
     covered = np.maximum.accumulate(np.where(adds, 0, stop))
     inside[1:] = covered[:-1] > np.arange(1, at.size)
-    flips = np.zeros(at.size + 1, dtype=np.int64)
     minus = np.flatnonzero((code == _MINUS) & ~inside)
     negate = np.flatnonzero((code == _NEGATE) & ~inside)
-    np.add.at(flips, np.concatenate([stop[minus + 1], negate + 1]), 1)
-    np.add.at(flips, stop[np.concatenate([minus, negate])], 1)
+    flips = np.bincount(np.concatenate([stop[minus + 1], negate + 1, stop[minus], stop[negate]]), minlength=at.size + 1)
     odd = np.cumsum(flips[:-1]) & 1
     head = np.flatnonzero(~adds & ~inside)
     owner = np.repeat(np.arange(begin.size), end - begin)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -21,7 +22,9 @@ Index = np.ndarray
 _RANDOM = np.random.default_rng(1).integers(1, 2**63, N_OPCODES + 8, dtype=np.uint64) | np.uint64(1)
 _DEFINED, _COUNT = N_OPCODES + 4, N_OPCODES + 5  # places in it
 _BY_COUNT = np.concatenate([ARITY == BY_COUNT, np.zeros(4, dtype=bool)])  # codes from −4 on
+_FEW = 64  # keys
 _BASE = int(_RANDOM[-1]) << 1 | 1
+_INVERSE = pow(_BASE, -1, 2**64)
 _BLOCK = 4096  # powers of the base are products of two of a table
 
 
@@ -69,7 +72,7 @@ class Trees:
 
     def structure(self, begin: Index, end: Index) -> Index:
         """A number for each run of tokens: equal where operators, kinds of operands and their order are."""
-        return (self.sums[end] - self.sums[begin]) * _powers(pow(_BASE, -1, 2**64), begin)
+        return (self.sums[end] - self.sums[begin]) * _powers(_INVERSE, begin)
 
     def same(self, begin: Index, length: int) -> np.ndarray:
         """Which runs really are like the first one."""
@@ -93,14 +96,19 @@ class Trees:
 
 def _powers(base: int, exponent: Index) -> Index:
     """Powers modulo 2⁶⁴."""
+    low = _table(base)
     most = int(exponent.max(initial=0))
-    low = _accumulated(base, min(most + 1, _BLOCK))
     if most < _BLOCK:
         return low[exponent]
     high = _accumulated(pow(base, _BLOCK, 2**64), most // _BLOCK + 1)
     if exponent.size == most + 1:  # all of them, in order
         return (high[:, None] * low).reshape(-1)[: most + 1]
     return high[exponent >> 12] * low[exponent & (_BLOCK - 1)]
+
+
+@cache
+def _table(base: int) -> Index:
+    return _accumulated(base, _BLOCK)
 
 
 def _accumulated(base: int, count: int) -> Index:
@@ -163,11 +171,24 @@ def followed(pointer: Index) -> Index:
 
 def numbered(keys: Index) -> tuple[Index, Index, Index]:
     """Numbers 0, 1, … for equal keys in order of appearance, the first place of each, and how many there are of it."""
+    if keys.size <= _FEW:
+        return _numbered_few(keys.tolist())
     _, first, inverse, count = np.unique(keys, return_index=True, return_inverse=True, return_counts=True)
     order = np.argsort(first)
     rank = np.empty_like(order)
     rank[order] = np.arange(order.size)
     return rank[inverse.reshape(-1)], first[order], count[order]
+
+
+def _numbered_few(keys: list[int]) -> tuple[Index, Index, Index]:
+    """The same without arrays, which for a few keys take longer to make."""
+    found: dict[int, int] = {}
+    number = [found.setdefault(key, len(found)) for key in keys]
+    first, count = [0] * len(found), [0] * len(found)
+    for place in range(len(keys) - 1, -1, -1):
+        first[number[place]] = place
+        count[number[place]] += 1
+    return np.array(number, dtype=np.intp), np.array(first, dtype=np.intp), np.array(count, dtype=np.intp)
 
 
 def ranges(begin: Index, length: Index) -> Index:

@@ -6,13 +6,14 @@ import numpy as np
 import scipy.sparse as sp
 
 from ..expr import Expr, apply, constant
+from ..patterns.build import gather
 from ..primitive import PRIMITIVES
 from ..primitives.elementwise import add, multiply, zeros
-from ..primitives.indexing import concatenate, getitem, reshape, take_flat
+from ..primitives.indexing import concatenate, reshape
 from ..primitives.products import sparse_product
 from .trees import Index
 
-__all__ = ["Entries", "Vectors", "gather"]
+__all__ = ["Entries", "Vectors"]
 
 Entries = tuple[Index, Index, np.ndarray]  # of linear functions: rows, variables, coefficients
 
@@ -86,17 +87,9 @@ class Vectors:
         else:
             distinct, columns = np.unique(ids, return_inverse=True)
             vector, columns = self.vector(distinct), columns.reshape(-1)
-        matrix = sp.csr_array((coef, (rows, columns)), shape=(count, vector.size))
+        order = np.argsort(rows, kind="stable")
+        start = np.zeros(count + 1, dtype=np.intp)
+        np.cumsum(np.bincount(rows, minlength=count), out=start[1:])
+        matrix = sp.csr_array((coef[order], columns[order], start), shape=(count, vector.size))
         product = sparse_product(matrix, vector)
         return reshape(product, ()) if count == 1 else product
-
-
-def gather(vector: Expr, positions: Index) -> Expr:
-    """Elements of a vector: a slice where the positions are evenly spaced, which needs no table."""
-    if positions.size > 1:
-        step = int(positions[1] - positions[0])
-        if step > 0 and (np.diff(positions) == step).all():
-            if step == 1 and positions.size == vector.size:
-                return vector
-            return getitem(vector, slice(int(positions[0]), int(positions[-1]) + 1, None if step == 1 else step))
-    return take_flat(vector, positions)

@@ -92,6 +92,8 @@ def batch(outputs: Sequence[Expr], definitions: Mapping[Variable, Expr], packs: 
 
 
 def _built(outputs: Sequence[Expr], definitions: Mapping[Variable, Expr], packs: Packs, named: bool) -> Builder | None:
+    if _has_few(outputs, definitions):
+        return None
     graph = read(outputs, definitions, packs)
     before = int(np.count_nonzero(graph.kind == OPERATION))
     if before < SMALL:
@@ -109,6 +111,24 @@ def _built(outputs: Sequence[Expr], definitions: Mapping[Variable, Expr], packs:
     builder = Builder(graph, signatures, signs, packs, named)
     builder.run(groups)
     return builder
+
+
+def _has_few(outputs: Sequence[Expr], definitions: Mapping[Variable, Expr]) -> bool:
+    """Whether there are fewer scalar operations than anything could be gained with."""
+    seen: set[Expr] = set(outputs)
+    stack, count = list(seen), 0
+    while stack and count < SMALL:
+        node = stack.pop()
+        if node.op is None:
+            args = (definitions[node],) if node in definitions else ()  # type: ignore[index]
+        else:
+            args = node.args
+            count += not node.shape and node.op.kind == "elementwise"
+        for a in args:
+            if a not in seen:
+                seen.add(a)
+                stack.append(a)
+    return count < SMALL
 
 
 def _taken_whole(graph: Graph) -> np.ndarray:

@@ -23,7 +23,7 @@ from .graph import ARRAY, CONSTANT, DEFINED, LOAD, SUM, Graph, Index, Packs
 from .groups import FEW, Group
 from .signatures import Signatures
 
-__all__ = ["Builder"]
+__all__ = ["Builder", "gather"]
 
 _ALONE, _NUMBER = -1, -2  # sources of scalars that are in no vector: an expression, a number
 
@@ -118,9 +118,9 @@ class Builder:
                 yield constant(np.array([self.graph.nodes[i].value for i in own])), which  # type: ignore[attr-defined]
             elif number == _ALONE:
                 distinct, inverse = np.unique(own, return_inverse=True)
-                yield _gather(stack([self.expression(i) for i in distinct.tolist()]), inverse), which
+                yield gather(stack([self.expression(i) for i in distinct.tolist()]), inverse), which
             else:
-                yield _gather(self._source_vector(number), self.position[own]), which
+                yield gather(self._source_vector(number), self.position[own]), which
 
     def vector(self, ids: Index) -> Expr:
         """Some scalars as one vector."""
@@ -289,7 +289,7 @@ def _by_level(level: Index, ids: Index) -> dict[int, Index]:
     return {int(level[piece[0]]): piece for piece in np.split(order, ends) if piece.size}
 
 
-def _gather(vector: Expr, positions: Index) -> Expr:
+def gather(vector: Expr, positions: Index) -> Expr:
     """Elements of a vector: a slice where the positions are evenly spaced, which needs no table."""
     if positions.size > 1:
         step = int(positions[1] - positions[0])
@@ -307,7 +307,7 @@ def _joined(parts: list[tuple[Expr, Index]]) -> Expr:
     places = np.concatenate([which for _, which in parts])
     inverse = np.empty_like(places)
     inverse[places] = np.arange(places.size)
-    return _gather(concatenate([part for part, _ in parts]), inverse)
+    return gather(concatenate([part for part, _ in parts]), inverse)
 
 
 def _added(part: Expr, owner: Index, count: int) -> Expr:

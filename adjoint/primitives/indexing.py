@@ -171,7 +171,7 @@ def _thaw(index: Any) -> Any:
 
 _GETITEM = _linear(
     "getitem",
-    lambda x, index: x[_thaw(index)],
+    lambda x, index: np.asarray(x)[_thaw(index)],
     lambda ct, k, args, params: _node(_EMBED, ct, (params[0], args[0].shape), args[0].shape),
     copies=True,
 )
@@ -226,6 +226,13 @@ _SCATTER = _linear(
 )
 
 
+def _is_whole(positions: np.ndarray) -> bool:
+    """Whether positions are 0, 1, 2, …: a look at the ends tells most that are not."""
+    n = positions.size
+    ends = not n or (positions[0] == 0 and positions[-1] == n - 1)
+    return bool(ends) and np.array_equal(positions, np.arange(n))
+
+
 def take_flat(x: Expr, positions: np.ndarray) -> Expr:
     """Elements at flat (C order) positions, in the shape of ``positions``."""
     positions = np.asarray(positions, dtype=np.intp, order="C")
@@ -233,7 +240,7 @@ def take_flat(x: Expr, positions: np.ndarray) -> Expr:
         positions, x = x.params[0].array.reshape(-1)[positions], x.args[0]
     elif x.op is _RESHAPE:
         x = x.args[0]
-    if positions.shape == x.shape and np.array_equal(positions.ravel(), np.arange(x.size)):
+    if positions.shape == x.shape and _is_whole(positions.reshape(-1)):
         return x
     return _node(_TAKE, x, (Static(positions),), positions.shape)
 

@@ -244,16 +244,13 @@ def _contract(x: Expr, lx: str, y: Expr, ly: str, keep: set[str]) -> tuple[Expr,
 
 
 def _sparse_entries(args: Any, params: Any, k: int) -> Any:
-    coo = params[0].array.tocoo()
+    matrix = params[0].array
+    row, col = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr)), matrix.indices.astype(np.intp)
     if args[0].ndim == 1:
-        return coo.row, coo.col, coo.data
+        return row, col, matrix.data
     n = args[0].shape[1]
     j = np.arange(n)
-    return (
-        (coo.row[:, None] * n + j).ravel(),
-        (coo.col[:, None] * n + j).ravel(),
-        np.repeat(coo.data, n),
-    )
+    return (row[:, None] * n + j).ravel(), (col[:, None] * n + j).ravel(), np.repeat(matrix.data, n)
 
 
 _SPARSE = register(

@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.sparse
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import adjoint as adj
 from adjoint.backends import BACKENDS, get_backend, numpy_
-from adjoint.expr import Constant, Expr, Variable
+from adjoint.expr import Constant, Expr, Variable, constant
 from adjoint.walk import topological
 
 BACKEND = get_backend("numpy")
@@ -165,6 +166,29 @@ def test_packed_inputs_and_outputs(form: str) -> None:
     np.testing.assert_array_equal(empty(np.array([4.0]))[0], [8.0])
 
 
+def test_calls_on_small_arrays_give_what_the_rows_give() -> None:
+    """Those that do less than NumPy's general ones: the same bits, on small arrays and on larger ones."""
+    rng = np.random.default_rng(0)
+    few = numpy_.small_arrays.FEW
+    for n in (4, few + 1):
+        x, s = Variable("x", (n,)), Variable("s", ())
+        A = scipy.sparse.random_array((n, n), density=min(1.0, 3 / n), rng=rng, format="csr")
+        positions = rng.integers(0, n, n)
+        exprs: list[Any] = [x[1], x[1:3], x[::-1], x[None, 1:], x.reshape(1, n), x[positions], s.reshape(1), np.sum(x)]
+        exprs += [adj.scatter_add(n, positions, x), np.broadcast_to(s, (n,)), np.broadcast_to(x, (2, n)), A @ x]
+        exprs += [
+            np.stack([s, x[1], s]),
+            np.concatenate([x, s.reshape(1), x[0].reshape(1), x]),
+            np.broadcast_to(s, (2, 2)),
+        ]
+        exprs += [np.concatenate([s.reshape(1), x, s.reshape(1), np.sin(s).reshape(1)]), s.reshape(1)[np.array([0, 0])]]
+        values = {x: rng.standard_normal(n), s: np.float64(0.3)}
+        listed = numpy_.NumpyBackend(source_limit=0).compile([x, s], exprs)
+        for result, expected in zip(listed(*values.values()), plainly(exprs, values, {}), strict=True):
+            np.testing.assert_array_equal(result, expected)
+            assert np.shape(result) == np.shape(expected)
+
+
 def test_constants_inputs_and_their_views_as_outputs(form: str) -> None:
     x = Variable("x", (2, 2))
     one = adj.array([1.0, 2.0])
@@ -218,6 +242,13 @@ def test_every_index_is_written_as_source(form: str) -> None:
         (),
     ):
         np.testing.assert_array_equal(BACKEND.compile([x], [x[index] + 0.5])(v)[0], v[index] + 0.5)
+
+
+def test_a_number_is_indexed_as_an_array_without_axes(form: str) -> None:
+    x = Variable("x")
+    for value in (2.0, np.float64(2.0), np.array(2.0)):
+        assert BACKEND.compile([x], [x[None], x[..., None] + 1.0])(value)[0].tolist() == [2.0]
+    assert BACKEND.compile([], [x[None]], {x: constant(2.0)})()[0].tolist() == [2.0]
 
 
 def test_long_programs_switch_to_instructions() -> None:

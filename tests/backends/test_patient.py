@@ -13,7 +13,7 @@ from adjoint.backends.patient import CALLS as FEWEST_AND_MOST
 from adjoint.backends.patient import PatientBackend, Tiered
 from adjoint.expr import Variable
 
-CALLS = FEWEST_AND_MOST[1]  # of the small functions here
+CALLS = FEWEST_AND_MOST[-1]  # of the small functions here
 
 NUMPY = BACKENDS["numpy"]
 
@@ -47,7 +47,7 @@ def test_compiled_when_called_again_and_again() -> None:
 def test_large_and_complex_functions_are_compiled_at_once() -> None:
     counting = Counting()
     backend = PatientBackend(counting)  # type: ignore[arg-type]
-    x, long = Variable("x", ()), Variable("long", (patient.ELEMENTS,))
+    x, long = Variable("x", ()), Variable("long", (patient.ELEMENTS[1],))
     chain = x
     for _ in range(patient.NODES):
         chain = np.sin(chain)  # type: ignore[assignment]
@@ -55,6 +55,33 @@ def test_large_and_complex_functions_are_compiled_at_once() -> None:
         backend.compile(inputs, outputs, None, is_complex)
     backend.compile([x], [tuple(x * float(k) for k in range(patient.NODES + 1))])
     assert counting.compiled == 4
+
+
+def test_functions_of_a_solver_are_rented_until_they_could_have_been_bought() -> None:
+    """The more elements an operation has, the fewer calls cost as much as compiling; lists of scalars compile fast."""
+    x, few, many = Variable("x", ()), Variable("few", (3,)), Variable("many", (patient.ELEMENTS_PER_NODE * 100,))
+    assert patient.rented([np.exp(few)], {}) == patient.RENT
+    assert 2 <= patient.rented([np.exp(many)], {}) < patient.RENT // 50
+    chain = x
+    for _ in range(patient.LONG):
+        chain = np.sin(chain)  # type: ignore[assignment]
+    assert patient.rented([chain], {}) == patient.RENT_OF_SCALARS
+    for _ in range(patient.LONGEST):
+        chain = np.sin(chain)  # type: ignore[assignment]
+    assert patient.rented([chain], {}) == 0
+
+
+def test_a_solver_is_more_patient() -> None:
+    counting = Counting()
+    x = Variable("x", (3,))
+    backend = PatientBackend(counting).of_solver  # type: ignore[arg-type]
+    function = backend.compile([x], [np.exp(x)])
+    for _ in range(CALLS + 1):
+        function(np.zeros(3))
+    assert counting.compiled == 0 and backend.name == "counting" and CALLS < patient.RENT
+    for _ in range(patient.RENT):
+        function(np.zeros(3))
+    assert counting.compiled == 1
 
 
 def test_interpreted_results_are_the_callers_own_and_silent() -> None:

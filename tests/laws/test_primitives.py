@@ -43,7 +43,7 @@ def backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     if form == "instructions":
         monkeypatch.setattr(numpy_, "SOURCE_LIMIT", 0)
     if form == "in place":
-        monkeypatch.setattr(numpy_, "IN_PLACE_SIZE", 2)
+        monkeypatch.setattr(numpy_.source, "IN_PLACE_SIZE", 2)
     return BACKENDS[name]
 
 
@@ -632,6 +632,6 @@ def test_any_graph_is_evaluated_alike(steps: list[tuple[int, int, int]], seed: i
             if form == "instructions":
                 patch.setattr(numpy_, "SOURCE_LIMIT", 0)
             if form == "in place":
-                patch.setattr(numpy_, "IN_PLACE_SIZE", 2)
+                patch.setattr(numpy_.source, "IN_PLACE_SIZE", 2)
             for actual, node in zip(run(outputs, values, backend=BACKENDS[name]), outputs, strict=True):
                 close(actual, known[node], 1e-12, f"{name} {form}: {node}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import warnings
 from typing import Any
 
 import numpy as np
@@ -136,3 +137,75 @@ def test_black_boxes_have_no_second_derivatives() -> None:
     nlp = Formulation(adj.Problem(m, minimize="e", over=["x"]))
     assert nlp.hessian_pattern is None
     assert nlp.gradient(nlp.x0) == pytest.approx([np.cos(1.0)])
+
+
+def test_an_input_without_a_value_gets_one_with_the_task() -> None:
+    m = adj.Program()
+    x, p = m.input("x", 1.0), m.input("p")
+    m.define("f", (x - p) ** 2)
+    result = adj.Problem(m, minimize="f", over=["x"]).solve(method="interior-point", values={"p": 2.0})
+    np.testing.assert_allclose(result.x, [2.0], atol=1e-8)
+
+
+def test_a_black_box_beside_the_problem_does_not_matter() -> None:
+    """Only what the outputs depend on has to have second derivatives."""
+    m = adj.Program()
+    x = m.input("x", np.array([1.0, 2.0]))
+    m.external("beside", lambda x: float(np.sum(x**2)), inputs=[x], shape=(), jac=lambda x: 2 * x)
+    f = m.define("f", np.sum(x**4))
+    pattern = Formulation(adj.Problem(m, minimize=f, over=["x"])).hessian_pattern
+    assert pattern is not None and [p.tolist() for p in pattern] == [[0, 1], [0, 1]]
+    m.define("g", f + m["beside"])
+    assert Formulation(adj.Problem(m, minimize="g", over=["x"])).hessian_pattern is None
+
+
+@pytest.mark.parametrize("formulation", ["reduced", "full"])
+def test_a_linear_program_has_an_empty_hessian_of_numbers(formulation: str) -> None:
+    m = adj.Program()
+    x = m.input("x", np.array([1.0, 2.0]))
+    y = m.define("y", 2.0 * x)
+    m.define("f", np.sum(y))
+    nlp = Formulation(adj.Problem(m, minimize="f", over=["x"], subject_to=[y[0] >= y[1]]), formulation)
+    H = nlp.hessian(nlp.x0, 1.0, np.ones(nlp.m))
+    assert H.dtype == np.float64 and H.size == 0
+
+
+def test_an_empty_hessian_at_a_kink() -> None:
+    """There the program itself is asked, whose matrix is empty."""
+    m = adj.Program()
+    x = m.input("x", np.array([0.0, 2.0]))
+    m.define("f", np.sum(np.abs(x)))
+    nlp = Formulation(adj.Problem(m, minimize="f", over=["x"]))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", adj.KinkWarning)
+        H, gradient = nlp.hessian(nlp.x0, 1.0, np.zeros(0)), nlp.gradient(nlp.x0)
+    assert H.dtype == np.float64 and H.size == 0
+    np.testing.assert_array_equal(gradient, [0.0, 1.0])
+
+
+def test_values_are_computed_once_per_point(monkeypatch: pytest.MonkeyPatch) -> None:
+    nlp = Formulation(chain_problem(), "full")
+    x, calls = nlp.x0, []
+    call = nlp._call("values")
+    assert call is not None
+    monkeypatch.setitem(nlp._calls, "values", lambda x: calls.append(x) or call(x))
+    for _ in range(2):
+        nlp.objective(x), nlp.constraints(x), nlp.gradient(x), nlp.jacobian(x), nlp.hessian(x, 1.0, np.ones(nlp.m))
+    assert len(calls) == 1
+    x[0] += 1.0  # the same array, another point
+    np.testing.assert_array_equal(nlp.constraints(x), Formulation(chain_problem(), "full").constraints(x))
+    assert len(calls) == 2
+
+
+def test_values_and_derivatives_that_are_not_finite() -> None:
+    """An evaluation error for values; derivatives are those that the program itself gives."""
+    m = adj.Program()
+    x = m.input("x", 1.0)
+    m.define("f", np.sqrt(x) + np.exp(x))
+    nlp = Formulation(adj.Problem(m, minimize="f", over=["x"]))
+    zero, negative = np.zeros(1), -np.ones(1)
+    assert nlp.objective(zero) == 1.0
+    np.testing.assert_array_equal(nlp.gradient(zero), m.function("f").jac(zero))
+    for call in (nlp.objective, nlp.gradient, lambda x: nlp.hessian(x, 1.0, np.zeros(0))):
+        with pytest.raises(adj.EvaluationError):
+            call(negative)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ...expr import Expr, Variable
+from ...interning import paused_collection
 from ..base import Input, Output, ordered
 from ..numpy_ import NumpyBackend
 from .compiled import CompiledFunction
@@ -75,12 +76,13 @@ class LlvmBackend:
         if complex_values:
             return self._plain.compile(inputs, outputs, definitions, complex_values)
         definitions = definitions or {}
-        if is_long(outputs, definitions):
-            program = scalar_program(inputs, outputs, definitions)
-            if program is not None:
-                return _from_tape(program)
-        order = ordered(inputs, outputs, definitions)
-        compiled = CompiledFunction(lower(inputs, outputs, order, definitions), inputs, outputs)
+        with paused_collection():
+            if is_long(outputs, definitions):
+                program = scalar_program(inputs, outputs, definitions)
+                if program is not None:
+                    return _from_tape(program)
+            order = ordered(inputs, outputs, definitions)
+            compiled = CompiledFunction(lower(inputs, outputs, order, definitions), inputs, outputs)
         function = compiled.function()
         function.summary = lambda: summary(compiled.lowered)  # type: ignore[attr-defined]
         function.direct = lambda: direct(compiled)  # type: ignore[attr-defined]

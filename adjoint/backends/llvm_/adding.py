@@ -121,11 +121,11 @@ def settle(buffer: Buffer, sinks: Sequence[Sequence[Sink]]) -> bool:
     if any(s.kind != "add" for s in every):
         return False
     before = buffer.clear.buffer.clear if isinstance(buffer.clear, Load) else buffer.clear
-    tables = [s.access.table() for s in every]
-    free = np.bincount(np.concatenate(tables), minlength=buffer.size) == 1
+    places = [_places(s.access) for s in every]
+    free = _counted(places, buffer.size) == 1
     free &= np.broadcast_to(before, buffer.size) == 0.0
-    for s, table in zip(every, tables, strict=True):
-        if free[table].all():
+    for s, own in zip(every, places, strict=True):
+        if free[own].all():
             s.kind = "store"
     if all(s.kind == "store" for s in every):
         return sum(s.access.size for s in every) == buffer.size
@@ -134,9 +134,28 @@ def settle(buffer: Buffer, sinks: Sequence[Sequence[Sink]]) -> bool:
     return False
 
 
+def _places(access: Access) -> slice | np.ndarray:
+    """The positions of an access, as a slice where they are."""
+    if not _is_line(access):
+        return access.table()
+    (step,) = access.strides
+    return slice(access.offset, access.offset + step * access.size, step)
+
+
+def _counted(places: Sequence[slice | np.ndarray], size: int) -> np.ndarray:
+    """How often each of so many elements is among the places."""
+    count = np.zeros(size, dtype=np.int64)
+    tables = [own for own in places if not isinstance(own, slice)]
+    count = np.bincount(np.concatenate(tables), minlength=size) if tables else np.zeros(size, dtype=np.int64)
+    for own in places:
+        if isinstance(own, slice):
+            count[own] += 1
+    return count
+
+
 def _store_first(buffer: Buffer, sinks: Sequence[Sink]) -> None:
     """The sinks of the loop that comes first store, if they do not meet each other and leave few gaps."""
-    count = np.bincount(np.concatenate([s.access.table() for s in sinks]), minlength=buffer.size)
+    count = _counted([_places(s.access) for s in sinks], buffer.size)
     if count.max() > 1:
         return
     ends = np.flatnonzero(np.diff(np.concatenate([[1], count, [1]])))  # of runs without any

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 
-__all__ = ["Body", "literal"]
+__all__ = ["Body", "Declarations", "literal"]
 
 
 def literal(x: float) -> str:
@@ -16,6 +16,15 @@ def literal(x: float) -> str:
 def bit_pattern(x: float) -> int:
     """The 64 bits of a double."""
     return struct.unpack("<Q", struct.pack("<d", x))[0]
+
+
+class Declarations(set[str]):
+    """What the kernels of a module declare and define besides themselves; ``functions``: the names of the operations
+    that are among the definitions."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.functions: set[str] = set()
 
 
 class Body:

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import ShapeError
+from .body import Declarations
 from .emit import kernel_text
 from .places import FIXED, Pools
 from .records import Buffer, Call, Lowered
@@ -129,7 +130,7 @@ class CompiledFunction:
 
     def _text(self, segments: list[list[Any]]) -> tuple[str, list[str], list[list[int]]]:
         """The text of all different kernels; of each kernel the name of its function, and its parameters."""
-        declarations: set[str] = set()
+        declarations = Declarations()
         symbols, width = vector_symbols(), vector_width()
         known: dict[Any, str] = {}
         names, parameters = [], []

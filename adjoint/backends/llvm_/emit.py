@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from .body import Body, literal
+from .body import Body, Declarations, literal
 from .carrying import Carried
 from .cutting import ARITHMETIC, SHORT
 from .kernels import KERNELS
@@ -28,7 +28,7 @@ BLOCK = 4096  # steps whose sum is formed apart: the error of long sums grows wi
 class _KernelText:
     """The function of a kernel under construction."""
 
-    def __init__(self, layout: Layout, declarations: set[str], symbols: Any) -> None:
+    def __init__(self, layout: Layout, declarations: Declarations, symbols: Any) -> None:
         self.layout, self.declarations, self.symbols = layout, declarations, symbols
         self.kernel, self.nest, self.ranges = layout.kernel, layout.nest, layout.kernel.ranges
         self.sinks, self.sink_places, self.shifted = layout.nest.sinks, layout.sink_places, layout.shifted
@@ -416,14 +416,15 @@ class _KernelText:
     def _outlined(self, name: str, args: list[str]) -> str:
         """The kernel of an operation as a function of the module."""
         symbol, body = f"adjoint_{name}_{self.width}", self.body
-        inner = Body(self.width, self.declarations, self.symbols, "a")
-        names = [f"%x{k}" for k in range(len(args))]
-        result = KERNELS[name](inner, *names)
-        lines = "\n".join(inner.lines)
-        given = ", ".join(f"{inner.type} {x}" for x in names)
-        self.declarations.add(
-            f"define internal {inner.type} @{symbol}({given}) noinline #1 {{\n{lines}\nret {inner.type} {result}\n}}"
-        )
+        if symbol not in self.declarations.functions:
+            self.declarations.functions.add(symbol)
+            inner = Body(self.width, self.declarations, self.symbols, "a")
+            names = [f"%x{k}" for k in range(len(args))]
+            result = KERNELS[name](inner, *names)
+            lines = "\n".join(inner.lines)
+            given = ", ".join(f"{inner.type} {x}" for x in names)
+            head = f"define internal {inner.type} @{symbol}({given}) noinline #1"
+            self.declarations.add(f"{head} {{\n{lines}\nret {inner.type} {result}\n}}")
         return body.op(f"call {body.type} @{symbol}({', '.join(f'{body.type} {a}' for a in args)}) #1")
 
     def _value(self, operand: Any, values: dict[int, str]) -> str:
@@ -453,7 +454,7 @@ def kernel_text(
     kernel: Kernel,
     pools: Pools,
     width: int,
-    declarations: set[str],
+    declarations: Declarations,
     symbols: dict[tuple[str, int], str],
     known: dict[Any, str],
 ) -> tuple[str, list[int]]:

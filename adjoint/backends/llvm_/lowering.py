@@ -39,9 +39,29 @@ def lower(
 _VIEWS = ("reshape", "transpose", "broadcast_to", "getitem", "take")
 
 
+class _Cores(dict[Expr, Expr]):
+    """The node that holds the elements of another in the same order: through definitions and reshapes."""
+
+    def __init__(self, definitions: Mapping[Any, Expr]) -> None:
+        self.definitions = definitions
+
+    def __missing__(self, node: Expr) -> Expr:
+        core = node
+        while True:
+            if core in self.definitions:
+                core = self.definitions[core]
+            elif core.op is not None and core.op.name == "reshape":
+                core = core.args[0]
+            else:
+                break
+        self[node] = core
+        return core
+
+
 class _Lowering:
     def __init__(self, inputs: Any, outputs: Any, order: Sequence[Expr], definitions: Any) -> None:
         self.outputs, self.order, self.definitions = outputs, order, definitions
+        self.core = _Cores(definitions).__getitem__
         self.made: dict[Expr, Any] = {}  # Element or Buffer of every core node
         self.ready: dict[Buffer, int] = {}  # stage from which a buffer can be read
         self.kernels: dict[tuple[int, int], Kernel] = {}
@@ -66,16 +86,6 @@ class _Lowering:
         return found
 
     # -- nodes
-    def core(self, node: Expr) -> Expr:
-        """The node that holds the elements of another in the same order: through definitions and reshapes."""
-        while True:
-            if node in self.definitions:
-                node = self.definitions[node]
-            elif node.op is not None and node.op.name == "reshape":
-                node = node.args[0]
-            else:
-                return node
-
     def run(self) -> Lowered:
         self.uses = count_uses(self.order, self.outputs, self.core)
         self.sums, self.absorbed = find_sums(self.order, self.core, self.uses)
@@ -176,9 +186,12 @@ class _Lowering:
         return self._placed(name, size, args)
 
     def _placed(self, name: str, size: int, args: list[Any]) -> Element:
-        stage = max((self._stage_of(a) for a in args), default=0)
+        stages = [
+            a.stage if isinstance(a, Element) else self.ready[a.buffer] if isinstance(a, Load) else 0 for a in args
+        ]
+        stage = max(stages, default=0)
         for i, a in enumerate(args):
-            if isinstance(a, Element) and a.stage < stage:
+            if stages[i] < stage and isinstance(a, Element):
                 args[i] = self._reload(a)
         element = Element(name, size, args, stage, None, self.count)
         self.count += 1
@@ -199,12 +212,12 @@ class _Lowering:
     def _operand(self, node: Expr, shape: Any, size: int) -> Any:
         """An operand of a loop over ``size`` elements of a shape: a number, an element of the loop, or a load."""
         c = self.core(node)
+        made = self.made.get(c)
+        if isinstance(made, Element) and made.size == size:
+            return made
         if isinstance(c, Constant) and size and (not c.shape or _is_uniform(c)):
             return float(c.value if not c.shape else c.value.reshape(-1)[0])
-        if c.size == size and node.size == size and not (c.op is not None and c.op.name in _VIEWS):
-            made = self.made.get(c)
-            if isinstance(made, Element):
-                return made
+        if c.size == size and not (c.op is not None and c.op.name in _VIEWS):
             return self._read(self._memory(c), contiguous(size))
         base, access = self._seen(node, shape)
         if isinstance(base, Constant) and size and _is_uniform(base):

@@ -46,22 +46,20 @@ def place_work(kernels: Iterable[Kernel], calls: Iterable[Call]) -> tuple[int, C
 def _assign(buffers: Sequence[Buffer]) -> int:
     """First fit among the freed places of the same size; the total size."""
     free: dict[int, list[int]] = {}
-    active: list[Buffer] = []
-    total = 0
-    stage = -1
+    ending: dict[int, list[Buffer]] = {}  # by the last stage that reads them
+    total = stage = 0
     for b in buffers:
-        if b.first != stage:
-            stage = b.first
-            for old in [a for a in active if a.last < stage]:
-                active.remove(old)
+        while stage < b.first:
+            for old in ending.pop(stage, ()):
                 free.setdefault(old.size, []).append(old.offset)
+            stage += 1
         places = free.get(b.size)
         if places:
             b.offset = places.pop()
         else:
             b.offset = total
             total += (b.size + 7) // 8 * 8 if b.size > 1 else 1
-        active.append(b)
+        ending.setdefault(b.last, []).append(b)
     return total
 
 

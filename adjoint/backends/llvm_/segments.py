@@ -17,11 +17,12 @@ import numpy as np
 
 from ...expr import Expr, Variable
 from ..base import Input, Output
+from .executable import MachineCode
 from .straight import GAP, HEADER, LANES, calls, machine_code
 from .tape import build
 from .tape_code import LIGHT, driver, loop, opcodes, vector
 from .tape_order import Tape
-from .target import MachineCode, available, function, takes_machine_code, vector_width
+from .target import available, function, takes_machine_code, vector_width
 
 __all__ = ["ScalarProgram", "scalar_program"]
 

@@ -121,7 +121,7 @@ class _Reader:
         lookup = opcodes.get
         add_code, add_level = self.codes.append, levels.append
         add_a, add_b, add_c = self.a.append, self.b.append, self.c.append
-        light = self.light
+        light, definition = self.light, self.definitions.get
         stack = [root]
         push, pop = stack.append, stack.pop
         while stack:
@@ -129,7 +129,18 @@ class _Reader:
             if node in index:
                 pop()
                 continue
-            code = lookup(node.op)
+            op = node.op
+            if op is None and not node.shape:
+                x = definition(node)  # type: ignore[call-overload]
+                if x is not None and not x.shape:
+                    i = get(x)
+                    if i is None:
+                        push(x)
+                    else:
+                        index[node] = self._copy(i)
+                        pop()
+                    continue
+            code = lookup(op)
             if code is None or node.shape:
                 waiting = self._other(node)
                 if waiting is None:
@@ -190,8 +201,10 @@ class _Reader:
 
     def _copy(self, i: int) -> int:
         # A copy of a copy cannot share its segment.
-        again = not self.light and i >= self.leaves and self.codes[i - self.leaves] == COPY
-        return self._number(COPY, self.levels[i] + again, i)
+        level = self.levels[i]
+        if not self.light and i >= self.leaves and self.codes[i - self.leaves] == COPY:
+            level += 1
+        return self._number(COPY, level, i)
 
     def _other(self, node: Expr) -> list[Expr] | None:
         """Number a leaf or an array; what must be numbered before, or None where it has no place on a tape."""
@@ -209,10 +222,6 @@ class _Reader:
             inner = self.definitions.get(node)  # type: ignore[call-overload]
             if inner is None:
                 return None
-            i = self.index.get(inner)
-            if i is not None:
-                self.index[node] = self._copy(i)
-                return []
             if inner not in self.index and inner not in self.arrays:
                 return [inner]
             self._keep(node, np.array([self._copy(int(i)) for i in self.positions(inner).reshape(-1)], dtype=np.int64))

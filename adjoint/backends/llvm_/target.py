@@ -9,16 +9,15 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import importlib.util
-import os
 import platform
-import sys
 import threading
 from typing import Any
 
 from .disk_cache import load, store
+from .executable import runs_x86
 from .vector_library import vector_functions
 
-__all__ = ["MachineCode", "available", "compile_module", "module_header", "takes_machine_code", "vector_width"]
+__all__ = ["available", "compile_module", "module_header", "takes_machine_code", "vector_width"]
 
 _lock = threading.Lock()
 _modules: dict[str, Module] = {}
@@ -133,40 +132,8 @@ def _object_code(state: dict[str, Any], text: str, level: int) -> bytes:
 
 
 def takes_machine_code() -> bool:
-    """Whether the processor runs what :mod:`.straight` writes: x86-64 with AVX, arguments passed as on Unix."""
-    names = platform.machine().lower() in ("x86_64", "amd64") and sys.maxsize > 2**32
-    return names and os.name == "posix" and vector_width() >= 4
-
-
-_MARK = b"adj-code"  # where the code goes in an object file
-
-
-class MachineCode:
-    """Machine code (16 bytes and more) in executable memory, which is released with this object.
-
-    Attributes
-    ----------
-    address : int
-        Of the function.
-    """
-
-    def __init__(self, code: bytes) -> None:
-        state = _started()
-        llvm = state["llvm"]
-        # A function made of data (LLVM's "prologue"). They are put into the object file: the parser would take long.
-        kinds, rest = f"[8 x i8], [{len(code) - 8} x i8]", f"[{len(code) - 8} x i8] zeroinitializer"
-        data = f'<{{ {kinds} }}> <{{ [8 x i8] c"{_MARK.decode()}", {rest} }}>'
-        with _lock:
-            made = state["machines"][0].emit_object(
-                llvm.parse_assembly(f"define void @code() prologue {data} {{ unreachable }}\n")
-            )
-            at = made.index(_MARK)
-            made = b"".join([made[:at], code, made[at + len(code) :]])
-            machine = llvm.Target.from_default_triple().create_target_machine(opt=0, jit=True)  # has nothing to compile
-            self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
-            self._engine.add_object_file(llvm.ObjectFileRef.from_data(made))
-            self._engine.finalize_object()
-            self.address = self._engine.get_function_address("code")
+    """Whether the processor runs what :mod:`.straight` writes: x86-64 with AVX."""
+    return runs_x86() and vector_width() >= 4
 
 
 def function(address: int, *types: Any, release_gil: bool = False) -> Any:

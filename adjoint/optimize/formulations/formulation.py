@@ -18,11 +18,13 @@ import scipy.sparse as sp
 from ...blocks import Run, pack, unpack
 from ...equations import unused_name
 from ...errors import AdjointError, EvaluationError, ModelError
+from ...explicit import compiled
 from ...expr import Variable
 from ...function import Function
 from ...solve import input_values
 from ...walk import topological
 from .choose import Kept, chosen
+from .kernels import Call, Kernels
 
 __all__ = ["Formulation"]
 
@@ -78,7 +80,10 @@ class Formulation:
         names = [v.name for v in self.variables]
         self._function = Function(self._program, self._outputs, names, sparse=True, values=self.values or None)
         self._begin, self._x0 = start, None
-        self._at: dict[str, tuple[np.ndarray, Any]] = {}  # the last point of values and of first derivatives
+        self._calls: dict[str, Call | None] = {}
+        self._at: bytes | None = None  # the last point, its values and first derivatives
+        self._values = np.zeros(0)
+        self._first: np.ndarray | None = None
 
     def at(self, values: Mapping[str, Any] | None = None, start: Any = None) -> Formulation:
         """The same nonlinear program at other values of inputs that are not moved, from another start. What is compiled
@@ -159,21 +164,49 @@ class Formulation:
         return np.where(np.isfinite(x0), x0, 0.0)
 
     # -- values
-    def _once(self, what: str, function: Any, x: np.ndarray) -> Any:
-        """What a function gives at a point, remembered: optimizers ask for parts of it one by one."""
-        known = self._at.get(what)
-        if known is not None and np.array_equal(known[0], x):
-            return known[1]
+    @property
+    def _kernels(self) -> Kernels | None:
+        """The compiled functions; None where a cycle has to be solved."""
+        return self._once_made("kernels", self._made_kernels)  # type: ignore[no-any-return]
+
+    def _made_kernels(self) -> Kernels | None:
+        shared = self._function._shared
+        of = compiled(shared.plan, tuple(self._function.of), shared.wrt, False)
+        return None if of is None else Kernels(of)
+
+    def _call(self, what: str) -> Call | None:
+        """The compiled function of values, jacobian or hessian, here; None where there is none."""
+        if what not in self._calls:
+            kernels = self._kernels
+            kernel: Any = getattr(kernels, what) if kernels is not None else None
+            if kernel is not None and what != "values":
+                kernel = kernel[0]
+            self._calls[what] = None if kernel is None or kernels is None else Call(kernel, self._given(kernels))
+        return self._calls[what]
+
+    def _given(self, kernels: Kernels) -> list[np.ndarray]:
+        """The values of the fixed inputs, packed."""
+        fixed = kernels.of.fixed
+        return [np.asarray(pack(fixed, self._function._shared.base), dtype=float)] if fixed else []
+
+    def _generally(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """What the program's own function gives; it says what is wrong."""
         try:
-            found = function(x)
+            return function(*arguments)
         except AdjointError as error:
             raise EvaluationError(str(error)) from error
-        self._at[what] = np.array(x), found
-        return found
 
     def _all(self, x: np.ndarray) -> np.ndarray:
-        """Objective and constraint rows."""
-        return self._once("values", self._function, x)  # type: ignore[no-any-return]
+        """Objective and constraint rows; those of the last point are remembered, for methods ask for them one by
+        one."""
+        x = _vector(x)
+        key = x.tobytes()
+        if key != self._at:
+            call = self._call("values")
+            found = call(x) if call is not None else None
+            self._values = self._generally(self._function, x) if found is None else found
+            self._at, self._first = key, None
+        return self._values
 
     def objective(self, x: np.ndarray) -> float:
         """The objective of the minimization."""
@@ -185,38 +218,49 @@ class Formulation:
 
     def gradient(self, x: np.ndarray) -> np.ndarray:
         """Its gradient."""
-        data, columns = self._jacobian_data(x), self._structure.indices
+        data, columns = self._jacobian_data(x), self._gradient_columns
         out = np.zeros(self.n)
-        end = self._structure.indptr[1]
-        out[columns[:end]] = data[:end]
+        out[columns] = data[: columns.size]
         return out if self.sign > 0 else -out
 
     def jacobian(self, x: np.ndarray) -> np.ndarray:
         """Entries of the Jacobian of the constraint rows."""
-        return self._jacobian_data(x)[self._structure.indptr[1] :]
+        return self._jacobian_data(x)[self._gradient_columns.size :]
 
     def _jacobian_data(self, x: np.ndarray) -> np.ndarray:
-        return _data_in(self._structure, self._once("first derivatives", self._function.jac, x))
+        """Entries of the derivatives of all outputs, where the values are finite."""
+        self._all(x)
+        if self._first is None:
+            x = _vector(x)
+            call = self._call("jacobian")
+            found = call(x) if call is not None else None
+            if found is None:
+                found = _data_in(self._structure, self._generally(self._function.jac, x))
+            self._first = found
+        return self._first
 
     def hessian(self, x: np.ndarray, sigma: float, y: np.ndarray) -> np.ndarray:
         """Entries of the Hessian of ``sigma f + yᵀc``, lower triangle."""
         weights = np.empty(1 + self.m)
         weights[0], weights[1:] = self.sign * sigma, y
-        try:
-            matrix = self._function.hess(x, weights)
-        except AdjointError as error:
-            raise EvaluationError(str(error)) from error
-        return _data_in(self._second, matrix)[self._lower]
+        self._all(x)
+        x = _vector(x)
+        call = self._call("hessian")
+        found = call(x, weights) if call is not None else None
+        if found is None:
+            found = _data_in(self._second, self._generally(self._function.hess, x, weights))
+        return found
 
     # -- structure
     @property
     def _structure(self) -> Any:
         """The structure of the Jacobian of all outputs."""
-        return self._once_made("jacobian", lambda: self._template("jacobian", (1 + self.m, self.n)))
+        return self._once_made("jacobian", lambda: self._pattern("jacobian", (1 + self.m, self.n)))
 
     @property
     def _second(self) -> Any:
-        return self._once_made("hessian", lambda: self._template("hessian", (self.n, self.n)))
+        """That of the lower triangle of the Hessian."""
+        return self._once_made("hessian", lambda: self._pattern("hessian", (self.n, self.n)))
 
     def _once_made(self, key: str, make: Callable[[], Any]) -> Any:
         """What depends on the structure only is made for all values of the inputs at once."""
@@ -224,11 +268,17 @@ class Formulation:
             self.cache[key] = make()
         return self.cache[key]
 
-    def _template(self, which: str, shape: tuple[int, int]) -> Any:
-        """The matrix of a kernel, or a full one where it has none."""
-        fast = self._function._fast()
-        record = getattr(fast._functions, which) if fast else None
-        return sp.csr_array(np.ones(shape)) if record is None else record[1]._template
+    def _pattern(self, which: str, shape: tuple[int, int]) -> Any:
+        """The CSR pattern of a kernel, or a full one where there is none."""
+        record = getattr(self._kernels, which, None)
+        if record is not None:
+            return record[1]
+        return sp.csr_array(np.tril(np.ones(shape)) if which == "hessian" else np.ones(shape))
+
+    @property
+    def _gradient_columns(self) -> np.ndarray:
+        """The columns of the entries of the first row, the objective's."""
+        return self._once_made("gradient", lambda: self._structure.indices[: self._structure.indptr[1]])  # type: ignore[no-any-return]
 
     @property
     def jacobian_pattern(self) -> Pattern:
@@ -241,26 +291,15 @@ class Formulation:
         return rows, S.indices[S.indptr[1] :].astype(np.int32)
 
     @property
-    def _lower(self) -> np.ndarray:
-        """Where the entries of the lower triangle are."""
-
-        def make() -> np.ndarray:
-            rows = np.repeat(np.arange(self.n), np.diff(self._second.indptr))
-            return np.flatnonzero(rows >= self._second.indices)
-
-        return self._once_made("lower", make)  # type: ignore[no-any-return]
-
-    @property
     def hessian_pattern(self) -> Pattern | None:
         """Rows and columns of the lower triangle; None where an equation has no second derivatives."""
         return self._once_made("hessian_pattern", self._hessian_pattern)  # type: ignore[no-any-return]
 
     def _hessian_pattern(self) -> Pattern | None:
-        if not _twice_differentiable(self._function):
+        if getattr(self._kernels, "hessian", None) is None and not _twice_differentiable(self._function):
             return None
         S = self._second
-        rows = np.repeat(np.arange(self.n, dtype=np.int32), np.diff(S.indptr))
-        return rows[self._lower], S.indices[self._lower].astype(np.int32)
+        return np.repeat(np.arange(self.n, dtype=np.int32), np.diff(S.indptr)), S.indices.astype(np.int32)
 
     # -- names
     def names(self) -> list[str]:
@@ -295,14 +334,19 @@ def _first_values(plan: Any, values: dict[Variable, Any], given: Mapping[str, An
                     values[v] = np.broadcast_to(np.asarray(given[v.name], dtype=float), v.shape)[()]
 
 
-def _data_in(template: Any, matrix: Any) -> np.ndarray:
-    """The entries of a matrix at the places of a template."""
-    if matrix.indices is template.indices:
-        return matrix.data  # type: ignore[no-any-return]
-    if matrix.shape[0] * matrix.shape[1] == template.nnz:
-        return np.asarray(matrix.todense()).reshape(-1)
-    rows = np.repeat(np.arange(template.shape[0]), np.diff(template.indptr))
-    return np.asarray(sp.csr_array(matrix)[rows, template.indices]).reshape(-1)
+def _vector(x: Any) -> np.ndarray:
+    """A vector that compiled functions take."""
+    return np.ascontiguousarray(x, dtype=float)
+
+
+def _data_in(pattern: Any, matrix: Any) -> np.ndarray:
+    """The entries of a matrix at the places of a CSR pattern."""
+    if not pattern.indices.size:
+        return np.zeros(0)
+    rows = np.repeat(np.arange(pattern.shape[0]), np.diff(pattern.indptr))
+    if 4 * matrix.nnz > matrix.shape[0] * matrix.shape[1]:
+        return np.asarray(matrix.todense())[rows, pattern.indices]
+    return np.asarray(sp.csr_array(matrix)[rows, pattern.indices]).reshape(-1)
 
 
 def _element(name: str, shape: Sequence[int], k: int) -> str:
@@ -310,7 +354,8 @@ def _element(name: str, shape: Sequence[int], k: int) -> str:
 
 
 def _twice_differentiable(function: Function) -> bool:
-    """Whether no black box is among the equations: their second derivatives are refused."""
+    """Whether no black box is among the equations behind the outputs: their second derivatives are refused."""
     plan = function._shared.plan
-    nodes = topological([e.expr for e in plan.analysis.incidence])
-    return not any(node.op is not None and node.op.name == "external" for node in nodes)
+    needed = plan.ancestors(function.of)
+    behind = [e.expr for b in plan.analysis.blocks if needed.intersection(b.unknowns) for e in b.equations]
+    return not any(node.op is not None and node.op.name == "external" for node in topological(behind))

@@ -1,86 +1,25 @@
-"""The reference backend: NumPy, one call per node, in real or complex arithmetic.
-
-Short programs become the source of one Python function, compiled once; long ones a list of instructions
-(Python compiles about 10 µs per statement, more than such a program costs to run). Both reuse the register
-of a value after its last use, and large arrays are overwritten in place where nothing else sees them.
-"""
+"""A function as the source text of a Python function. Large arrays are overwritten in place where nothing else sees
+them."""
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from ..expr import Constant, Expr, Variable
-from ..primitive import Primitive
-from .base import Input, Output, ordered
+from ...expr import Constant, Expr
+from ...primitive import Primitive
+from .registers import uses_of, value_of
 
-__all__ = ["NumpyBackend"]
+__all__ = ["Source"]
 
-SOURCE_LIMIT = 4000  # statements; measured: compiling longer ones costs more than ten runs of the instructions
 IN_PLACE_SIZE = 2048  # elements; below, an allocation is cheaper than the bookkeeping
 
-_OPERATORS = {
-    "add": operator.add,
-    "subtract": operator.sub,
-    "multiply": operator.mul,
-    "divide": operator.truediv,
-    "negative": operator.neg,
-}
 _VIEWS = {"reshape", "transpose", "broadcast_to", "getitem"}
-_INLINE = {"reshape", "getitem"}
 
 
-class NumpyBackend:
-    """Executes expressions with NumPy.
-
-    Parameters
-    ----------
-    source_limit : int
-        Statements up to which a function becomes source text; 0: none does, for functions that are called a few times.
-    """
-
-    name = "numpy"
-
-    def __init__(self, source_limit: int = SOURCE_LIMIT) -> None:
-        self.source_limit = source_limit
-
-    def compile(
-        self,
-        inputs: Sequence[Input],
-        outputs: Sequence[Output],
-        definitions: Mapping[Variable, Expr] | None = None,
-        complex_values: bool = False,
-    ) -> Callable[..., tuple[Any, ...]]:
-        """A function of the inputs that gives a tuple of the outputs."""
-        definitions = definitions or {}
-        order = ordered(inputs, outputs, definitions)
-        emitter = _Source if len(order) <= self.source_limit else _Instructions
-        return emitter(inputs, outputs, order, definitions, complex_values).function()
-
-
-def _value_of(row: Primitive, complex_values: bool) -> Callable[..., Any]:
-    return row.complex_value if complex_values and row.complex_value is not None else row.value
-
-
-_KEPT = 1_000_000_000
-
-
-def _uses(order: Sequence[Expr], roots: Sequence[Expr], definitions: Mapping[Any, Expr]) -> dict[Expr, int]:
-    count = dict.fromkeys(order, 0)
-    for node in order:
-        for arg in node.args:
-            count[arg] += 1
-        if node in definitions:
-            count[definitions[node]] += _KEPT  # the variable is another name of it
-    for root in roots:
-        count[root] += _KEPT
-    return count
-
-
-class _Source:
+class Source:
     """Emits the source text of one function."""
 
     def __init__(self, inputs: Any, outputs: Any, order: list[Expr], definitions: Any, complex_values: bool) -> None:
@@ -94,7 +33,7 @@ class _Source:
 
     def function(self) -> Callable[..., tuple[Any, ...]]:
         roots = [e for out in self.outputs for e in (out if isinstance(out, tuple) else (out,))]
-        self.uses = _uses(self.order, roots, self.definitions)
+        self.uses = uses_of(self.order, roots, self.definitions)
         self.owned: set[Expr] = set()
         for k, item in enumerate(self.inputs):
             self._unpack(f"a{k}", item)
@@ -140,7 +79,7 @@ class _Source:
 
     def _call(self, row: Primitive) -> str:
         name = f"f_{row.name if row.name.isidentifier() else 'op' + str(len(self.scope))}"
-        value = _value_of(row, self.complex)
+        value = value_of(row, self.complex)
         if self.scope.setdefault(name, value) is not value:
             name = f"f{len(self.scope)}"
             self.scope[name] = value
@@ -163,7 +102,7 @@ class _Source:
             text = row.template.format(*names)
         elif row.name == "reshape" and args[0].shape:
             text = f"{names[0]}.reshape({node.params[0]!r})"
-        elif row.name == "getitem":
+        elif row.name == "getitem" and args[0].shape:
             text = f"{names[0]}[{_index_text(node.params[0])}]"
         else:
             text = f"{self._call(row)}({', '.join([*names, *map(self._constant, node.params)])})"
@@ -220,78 +159,3 @@ def _index_text(index: tuple[Any, ...]) -> str:
         else:
             parts.append("None" if i is None else "..." if i is Ellipsis else str(i))
     return ", ".join(parts) if len(parts) > 1 else parts[0] if parts else "()"
-
-
-class _Instructions:
-    """Runs a list of instructions over a list of registers."""
-
-    def __init__(self, inputs: Any, outputs: Any, order: list[Expr], definitions: Any, complex_values: bool) -> None:
-        self.inputs, self.outputs, self.order, self.complex = inputs, outputs, order, complex_values
-        self.definitions = definitions
-
-    def function(self) -> Callable[..., tuple[Any, ...]]:
-        slot: dict[Expr, int] = {}
-        start: list[Any] = []
-        unpack: list[tuple[int, int, int, int, tuple[int, ...]]] = []
-        for k, item in enumerate(self.inputs):
-            at = 0
-            for v in item if isinstance(item, tuple) else (item,):
-                slot[v] = len(start)
-                start.append(None)
-                unpack.append((slot[v], k, at if isinstance(item, tuple) else -1, at + v.size, v.shape))
-                at += v.size
-        code = self._code(slot, start)
-        outputs = [
-            ([slot[e] for e in out], [e.shape for e in out]) if isinstance(out, tuple) else slot[out]
-            for out in self.outputs
-        ]
-
-        def function(*args: Any) -> tuple[Any, ...]:
-            w = start.copy()
-            for target, k, a, b, shape in unpack:
-                w[target] = args[k] if a < 0 else args[k][a] if not shape else args[k][a:b].reshape(shape)
-            for value, a, target, params in code:
-                if params:
-                    w[target] = value(*[w[i] for i in a], *params)
-                elif len(a) == 2:
-                    w[target] = value(w[a[0]], w[a[1]])
-                else:
-                    w[target] = value(*[w[i] for i in a])
-            return tuple(w[o] if isinstance(o, int) else _pack([w[i] for i in o[0]], o[1]) for o in outputs)
-
-        return function
-
-    def _code(self, slot: dict[Expr, int], start: list[Any]) -> list[tuple[Any, list[int], int, tuple[Any, ...]]]:
-        roots = [e for out in self.outputs for e in (out if isinstance(out, tuple) else (out,))]
-        uses = _uses(self.order, roots, self.definitions)
-        free: list[int] = []
-        code = []
-        for node in self.order:
-            if isinstance(node, Constant):
-                slot[node] = len(start)
-                start.append(node.value)
-                continue
-            if node in self.definitions:
-                slot[node] = slot[self.definitions[node]]
-                continue
-            if node.op is None:
-                continue
-            a = [slot[arg] for arg in node.args]
-            for arg in node.args:
-                uses[arg] -= 1
-                if uses[arg] == 0 and arg.op is not None:
-                    free.append(slot[arg])
-            if free:
-                slot[node] = free.pop()
-            else:
-                slot[node] = len(start)
-                start.append(None)
-            value = _OPERATORS.get(node.op.name) or _value_of(node.op, self.complex)
-            code.append((value, a, slot[node], node.params))
-        return code
-
-
-def _pack(values: list[Any], shapes: list[tuple[int, ...]]) -> np.ndarray:
-    if all(not s for s in shapes):
-        return np.array(values) if values else np.zeros(0)
-    return np.concatenate([np.reshape(v, -1) for v in values])
