@@ -10,6 +10,7 @@ from adjoint.errors import ModelError, NameLookupError
 from adjoint.linear import SingularMatrix
 from adjoint.linear.symmetric import SYMMETRIC_SOLVERS, SymmetricPattern, make_symmetric_solver
 from adjoint.linear.symmetric.auto import NEEDS
+from adjoint.linear.symmetric.scaling import Equilibration
 
 AVAILABLE = [name for name in SYMMETRIC_SOLVERS if name not in NEEDS or NEEDS[name][0]()] + ["auto"]
 EXACT = [name for name in AVAILABLE if name in ("dense", "feral", "pardiso")]
@@ -107,6 +108,52 @@ def test_names_and_patterns_are_checked() -> None:
         if not available():
             with pytest.raises(ModelError, match=package.split(":")[0]):
                 make_symmetric_solver(L, 2, name)
+
+
+@pytest.mark.parametrize("name", AVAILABLE)
+def test_entries_of_all_sizes(name: str) -> None:
+    """Rows and columns in units that differ by many orders; then a matrix that is scaled otherwise."""
+    n, m = 120, 60
+    K, _ = kkt(n, m, seed=4)
+    rng = np.random.default_rng(0)
+    solver, eigenvalues = None, np.linalg.eigvalsh(K.toarray())
+    for _ in range(4):
+        d = 10.0 ** rng.uniform(-3, 3, n + m)
+        A = (sp.diags_array(d) @ K @ sp.diags_array(d)).tocsc()
+        L = lower_of(A)
+        solver = solver or make_symmetric_solver(L, m, name)
+        factors = solver.factor(L.data)
+        assert factors.inertia == ((eigenvalues > 0).sum(), (eigenvalues < 0).sum(), 0)
+        b = np.cos(np.arange(n + m))
+        x = factors.solve(d * b)
+        x = x + factors.solve(d * b - A @ x)
+        assert np.abs(K @ (d * x) - b).max() <= 1e-9 * (1.0 + np.abs(d * x).max())
+
+
+@pytest.mark.parametrize("name", [name for name in AVAILABLE if name in ("klu", "superlu")])
+def test_a_diagonal_that_regularization_would_cancel(name: str) -> None:
+    """Entries of −δ: the pivots would vanish."""
+    n = 100
+    K = sp.block_array([[-1e-8 * sp.eye_array(n), sp.eye_array(n)], [sp.eye_array(n), None]]).tocsc()
+    L = lower_of(K)
+    factors = make_symmetric_solver(L, n, name).factor(L.data)
+    assert factors.inertia == (n, n, 0)
+    b = np.cos(np.arange(2 * n))
+    np.testing.assert_allclose(K @ factors.solve(b), b, atol=1e-10)
+
+
+def test_scales_are_kept_while_sizes_stay() -> None:
+    pattern = SymmetricPattern(lower_of(sp.csc_array([[4.0, 1.0], [1.0, 9.0]])))
+    scaling = Equilibration(pattern)
+    scaling.scaled(np.array([4.0, 1.0, 9.0]))
+    d = scaling.d
+    scaling.scaled(np.array([8.0, 1.0, 9.0]))
+    assert scaling.d is d
+    large = scaling.scaled(np.array([1e9, 1.0, 9.0]))
+    assert scaling.d is not d and np.abs(large).max() <= 3.0
+    d = scaling.d
+    small = scaling.scaled(np.array([1.0, 1.0, 9.0]))  # not large, but lost beside the others
+    assert scaling.d is not d and small.min() >= 0.1
 
 
 def test_routing_takes_another_solver_where_one_fails() -> None:

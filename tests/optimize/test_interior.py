@@ -7,7 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+import adjoint as adj
 from adjoint.errors import ModelError
+from adjoint.linear.symmetric import auto
+from adjoint.linear.symmetric.condensed import CondensedSolver
 from adjoint.optimize.interior import InteriorOptions, Intermediate, Workspace, solve
 from adjoint.optimize.nlp import NonlinearProgram
 
@@ -67,6 +70,55 @@ def test_barrier_strategies(name: str, strategy: str, oracle: str) -> None:
 @pytest.mark.parametrize("solver", ["dense", "superlu", "auto"])
 def test_linear_solvers(solver: str) -> None:
     assert solve(hs071(), {"linear_solver": solver}).f == pytest.approx(17.0140172891563, abs=1e-6)
+
+
+def network(lines: int) -> adj.Problem:
+    """Flows defined by potentials, with limits, and balances at every node: the structure of an optimal power flow."""
+    nodes = lines // 2
+    rng = np.random.default_rng(lines)
+    start, end = rng.integers(nodes, size=lines), rng.integers(nodes, size=lines)
+    m = adj.Program("network")
+    v, g = m.input("v", np.linspace(0.5, 1.5, nodes)), m.input("g", np.zeros(nodes))
+    there = m.define(m.unknown("there", shape=(lines,)), np.sin(v[start] - v[end]) * v[start])
+    back = m.define(m.unknown("back", shape=(lines,)), np.sin(v[end] - v[start]) * v[end])
+    leaving = adj.segment_sum(there, start, nodes) + adj.segment_sum(back, end, nodes)
+    m.define("balance", g - leaving - 0.1 * np.cos(np.arange(nodes)))
+    m.define("load", there**2 + back**2)
+    m.define("cost", np.sum((1.0 + np.arange(nodes) % 3) * g**2) + 0.1 * np.sum(v**2))
+    return adj.Problem(
+        m,
+        minimize="cost",
+        over={"v": (0.2, 2.0), "g": (-1.0, 1.0)},
+        subject_to={"balance": m["balance"] == 0.0, "load": m["load"] <= 0.002},
+    )
+
+
+@pytest.mark.parametrize("solver", ["auto", "superlu"])
+def test_eliminating_definitions_leaves_the_iterates(solver: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[CondensedSolver] = []
+
+    class Counted(CondensedSolver):
+        def __init__(self, *args: Any) -> None:
+            super().__init__(*args)
+            made.append(self)
+
+    monkeypatch.setattr(auto, "LARGE", 0)
+    monkeypatch.setattr(auto, "CondensedSolver", Counted)
+    options = {"linear_solver": solver}
+    found = network(60).solve("interior-point", formulation="full", options=options)
+    assert len(made) == 1 and len(made[0].condensation.x) > 100
+    monkeypatch.setattr(auto, "pivot_pairs", lambda *_: None)
+    whole = network(60).solve("interior-point", formulation="full", options=options)
+    assert len(made) == 1
+    assert found.status == whole.status == "optimal" and found.nit == whole.nit
+    for a, b in zip(found.history, whole.history, strict=True):
+        assert a.objective == pytest.approx(b.objective, rel=1e-7, abs=1e-9)
+        assert (a.mu, a.trials, a.regularization) == pytest.approx((b.mu, b.trials, b.regularization))
+        assert a.alpha == pytest.approx(b.alpha, rel=1e-5)
+    for name in ("balance", "load", "there"):
+        np.testing.assert_allclose(found.multipliers[name], whole.multipliers[name], atol=1e-7)
+    reduced = network(60).solve("interior-point", formulation="reduced", options=options)
+    assert reduced.fun == pytest.approx(found.fun, rel=1e-6)
 
 
 def test_the_classical_problem_takes_few_iterations() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .auto import SYMMETRIC_SOLVERS, make_symmetric_solver
+from .auto import SYMMETRIC_SOLVERS, make_condensed_solver, make_symmetric_solver
 from .interface import Inertia, SymmetricFactorization, SymmetricPattern, SymmetricSolver
 
 __all__ = [
@@ -11,5 +11,6 @@ __all__ = [
     "SymmetricFactorization",
     "SymmetricPattern",
     "SymmetricSolver",
+    "make_condensed_solver",
     "make_symmetric_solver",
 ]

@@ -21,17 +21,19 @@ import numpy as np
 from ...errors import ModelError, NameLookupError, closest
 from ..base import InaccurateFactors, SingularMatrix
 from ..base.nbklu_ import is_available as klu_is_available
+from .condensed import Condensation, CondensedSolver
 from .dense_ import DenseSymmetricSolver
 from .feral_ import FeralSolver
 from .feral_ import is_available as feral_is_available
 from .interface import SymmetricFactorization, SymmetricPattern, SymmetricSolver
 from .pardiso_ import PardisoSolver
 from .pardiso_ import is_available as pardiso_is_available
+from .pivots import pivot_pairs
 from .static import StaticKLU, StaticSuperLU
 
-__all__ = ["SYMMETRIC_SOLVERS", "make_symmetric_solver"]
+__all__ = ["SYMMETRIC_SOLVERS", "make_condensed_solver", "make_symmetric_solver"]
 
-SYMMETRIC_SOLVERS: dict[str, Callable[[SymmetricPattern], SymmetricSolver]] = {
+SYMMETRIC_SOLVERS: dict[str, Callable[..., SymmetricSolver]] = {
     "dense": DenseSymmetricSolver,
     "feral": FeralSolver,
     "klu": StaticKLU,
@@ -45,9 +47,10 @@ NEEDS = {
 }
 
 ALWAYS_DENSE = 60  # rows up to which nothing is as fast as LAPACK
+LARGE = 8000  # rows from which eliminating pairs costs less than it saves KLU
 LAST_RESORT = 2000  # rows up to which dense factors are tried where sparse ones fail
 FLOPS_PER_ENTRY = 400.0  # operations per entry of KLU's factors, up to which single columns beat dense fronts
-PATIENCE = 3  # failures of a solver after which it is not asked again
+PATIENCE = 3  # failures of a solver in a row after which it is not asked again
 
 
 def make_symmetric_solver(lower: Any, negative: int = 0, method: str = "auto") -> SymmetricSolver:
@@ -85,12 +88,48 @@ def make_symmetric_solver(lower: Any, negative: int = 0, method: str = "auto") -
     return RoutedSolver(pattern, _routes(pattern))
 
 
+def make_condensed_solver(
+    pattern: SymmetricPattern, data: np.ndarray, equations: np.ndarray, method: str = "auto"
+) -> SymmetricSolver:
+    """The solver for optimality systems, some of whose constraints define a variable: these are eliminated.
+
+    Parameters
+    ----------
+    pattern : SymmetricPattern
+    data : ndarray
+        Entries of the first matrix: the sizes of coefficients decide what is eliminated.
+    equations : ndarray of int
+        Rows of the constraints that have, mostly, a zero on the diagonal.
+    method : str
+        As for :func:`make_symmetric_solver`.
+
+    >>> from scipy.sparse import csc_array, eye_array, vstack, hstack
+    >>> n = 50  # minimize ½ Σ (xᵢ − 1)² + ½ Σ zᵢ², with z = 3 x
+    >>> K = vstack([eye_array(2 * n, 3 * n), hstack([-3.0 * eye_array(n), eye_array(n), 1e-30 * eye_array(n)])]).tocsc()
+    >>> data = np.where(K.data == 1e-30, 0.0, K.data)
+    >>> solver = make_condensed_solver(SymmetricPattern(K, n), data, np.arange(2 * n, 3 * n), "superlu")
+    >>> factors = solver.factor(data)
+    >>> x = factors.solve(np.repeat([1.0, 0.0, 0.0], n))
+    >>> solver.name, factors.inertia.negative, x[[0, n, 2 * n]].round(12).tolist()
+    ('superlu', 50, [0.1, 0.3, -0.3])
+    """
+
+    def make(of: SymmetricPattern) -> SymmetricSolver:
+        return make_symmetric_solver(of, method=method)
+
+    fast = method == "klu" or (method == "auto" and klu_is_available())
+    pairs = None
+    if len(equations) and method != "dense" and pattern.n > (LARGE if fast else ALWAYS_DENSE):
+        pairs = pivot_pairs(pattern, data, equations)
+    return make(pattern) if pairs is None else CondensedSolver(Condensation(pattern, *pairs), make)
+
+
 def _routes(pattern: SymmetricPattern) -> list[SymmetricSolver | str]:
     """Solvers in the order in which they are tried; those that are only a name are made when they are needed."""
     routes: list[SymmetricSolver | str] = []
     if klu_is_available():
         try:
-            klu = StaticKLU(pattern)
+            klu = StaticKLU(pattern, lenient=False)
             if klu.flops <= FLOPS_PER_ENTRY * klu.entries:
                 routes.append(klu)
         except MemoryError:
@@ -100,7 +139,7 @@ def _routes(pattern: SymmetricPattern) -> list[SymmetricSolver | str]:
     elif pardiso_is_available():
         routes.append("pardiso")
     if not feral_is_available():
-        routes.append("superlu")
+        routes.append(StaticSuperLU(pattern, lenient=pattern.n > LAST_RESORT))
     if pattern.n <= LAST_RESORT:
         routes.append("dense")
     return routes
@@ -108,7 +147,7 @@ def _routes(pattern: SymmetricPattern) -> list[SymmetricSolver | str]:
 
 class RoutedSolver(SymmetricSolver):
     """Solvers in turn: where one finds no accurate factors, the next is asked for this matrix; after several such
-    failures it is left out."""
+    failures in a row it is left out."""
 
     def __init__(self, pattern: SymmetricPattern, routes: Sequence[SymmetricSolver | str]) -> None:
         self.pattern = pattern
@@ -138,6 +177,7 @@ class RoutedSolver(SymmetricSolver):
                 failed.append(k)
                 problem = error
                 continue
+            self._failures[k] = 0
             self._blame(failed)
             return factors
         raise SingularMatrix(str(problem)) from None  # singular to all of them

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..base import SingularMatrix
 from .interface import Inertia, SymmetricFactorization, SymmetricPattern, SymmetricSolver
+from .scaling import ScaledFactors, by_diagonal
 
 __all__ = ["FeralSolver", "is_available"]
 
@@ -50,7 +51,8 @@ class FeralSolver(SymmetricSolver):
         self._matrix = _package().CscMatrix.from_triplet(pattern.n, rows, columns, np.ones(pattern.nnz))
 
     def factor(self, data: np.ndarray) -> SymmetricFactorization:
-        self._matrix.set_values(self.pattern.checked(data))
+        data, d = by_diagonal(self.pattern, self.pattern.checked(data))
+        self._matrix.set_values(data)
         solvers = _of_thread()
         known = id(self) in solvers
         solver = solvers[id(self)] if known else _package().Solver(parallel=False)
@@ -62,7 +64,8 @@ class FeralSolver(SymmetricSolver):
         found = solver.inertia
         if found is None:
             raise SingularMatrix("feral: no factors")
-        return _Factors(self, Inertia(int(found.n_pos), int(found.n_neg), int(found.n_zero)))
+        inertia = Inertia(int(found.n_pos), int(found.n_neg), int(found.n_zero))
+        return ScaledFactors(_Factors(self, inertia), d)
 
     def __del__(self) -> None:
         _of_thread().pop(id(self), None)

@@ -69,7 +69,7 @@ class SymmetricPattern:
         rows = np.concatenate([self.indices, self.columns[off]])
         columns = np.concatenate([self.columns, self.indices[off]])
         source = np.concatenate([np.arange(self.nnz), off])
-        order = np.lexsort((rows, columns))
+        order = np.argsort(columns * np.int64(self.n) + rows)
         indptr = np.zeros(self.n + 1, dtype=np.int32)
         np.cumsum(np.bincount(columns, minlength=self.n), out=indptr[1:])
         indices = rows[order].astype(np.int32)

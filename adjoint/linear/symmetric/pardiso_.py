@@ -16,6 +16,7 @@ from scipy import sparse
 from ...errors import ModelError
 from ..base import SingularMatrix
 from .interface import Inertia, SymmetricFactorization, SymmetricPattern, SymmetricSolver
+from .scaling import ScaledFactors, by_diagonal
 
 __all__ = ["PardisoSolver", "is_available"]
 
@@ -64,14 +65,15 @@ class PardisoSolver(SymmetricSolver):
     def factor(self, data: np.ndarray) -> SymmetricFactorization:
         pattern = self.pattern
         shape = (pattern.n, pattern.n)
-        self._A = sparse.csr_matrix((pattern.checked(data).copy(), pattern.indices, pattern.indptr), shape=shape)
+        data, d = by_diagonal(pattern, pattern.checked(data))
+        self._A = sparse.csr_matrix((data, pattern.indices, pattern.indptr), shape=shape)
         if not self._analyzed:  # matching looks at values: those of the first matrix serve for the order
             self._call(ANALYZE, self._b)
             self._analyzed = True
         self._call(FACTOR, self._b)
         positive, negative = (int(self._solver.get_iparm(k)) for k in (22, 23))
         zero = max(pattern.n - positive - negative, int(self._solver.get_iparm(14)))
-        return _Factors(self, Inertia(positive, negative, zero))
+        return ScaledFactors(_Factors(self, Inertia(positive, negative, zero)), d)
 
     def __del__(self) -> None:
         solver = getattr(self, "_solver", None)

@@ -3,8 +3,12 @@
 The matrix is regularized by its expected signs: ``A + δ S`` with S = diag(+1, …, −1, …). Where ``A`` is nearly
 quasi-definite, ``L D Lᵀ`` then exists for every order of the diagonal pivots [1]_. Both packages keep to the diagonal
 if their threshold of pivoting is 0, and the factor U is ``D Lᵀ``: the signs of its diagonal are the inertia of
-``A + δ S``. Solutions of ``A x = b`` come from GMRES with these factors as preconditioner [2]_: two or three steps,
-where plain refinement may need ten, since few eigenvalues feel δ.
+``A + δ S``. Solutions of ``A x = b`` come from a Krylov method with these factors as preconditioner [2]_: two or three
+steps, where plain refinement may need ten, since few eigenvalues feel δ.
+
+δ is relative to rows that were scaled to entries near 1 (:mod:`.scaling`): by their diagonal alone, the systems of a
+beam of 500 elements had no usable factors. Rows with a firm diagonal of the expected sign need no δ; where a diagonal
+entry of the other sign happens to be near δ, the sum would vanish, and −δ is added.
 
 An order that was not chosen for the values can let elements grow. A probe tells: if its residual is not small, there
 are no factors.
@@ -22,54 +26,82 @@ References
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import scipy
 
-from ..base import InaccurateFactors, SingularMatrix
+from ..base import InaccurateFactors, SingularMatrix, with_data
 from ..base.nbklu_ import package as klu_package
 from .interface import Inertia, SymmetricFactorization, SymmetricPattern, SymmetricSolver
+from .residuals import norm, refined
+from .scaling import Equilibration
 
 __all__ = ["StaticKLU", "StaticSuperLU"]
 
 REGULARIZATION = 1e-8, 1e-6  # δ first, near the root of the rounding error; tenfold after a failure, at most
-GOOD = 1e-2  # residual of a probe, relative to its right-hand side, up to which factors are taken
-ACCURATE = 1e-11  # relative residual at which GMRES ends; it also ends after so many steps
-STEPS = 8
+FIRM, LEAST = 1e-4, 1e-13  # signed diagonal entries of the scaled matrix from which δ is as small as rounding errors
+GOOD, NEARBY = 1e-2, 1e-7  # residual of a probe up to which factors are taken, relative to it; to its solution
+ACCURATE = 1e-12  # relative residual at which refinement ends
 SYMMETRIC = {"permc_spec": "MMD_AT_PLUS_A", "diag_pivot_thresh": 0.0, "options": {"SymmetricMode": True}}
 
 
 class _Static(SymmetricSolver):
-    """What the two share: regularization, the probe, and the inertia from the pivots."""
+    """What the two share: scaling, regularization, the probe, and the inertia from the pivots.
 
-    def __init__(self, pattern: SymmetricPattern) -> None:
+    A `lenient` solver, one that no better one stands behind, also takes factors whose residual is small beside the
+    solution: those of a nearby matrix, from which few steps in wrong directions come.
+    """
+
+    def __init__(self, pattern: SymmetricPattern, lenient: bool = True) -> None:
         self.pattern = pattern
+        self._nearby = NEARBY if lenient else 0.0
+        self._good = GOOD * norm(pattern.full.probe)
         self._diagonal = pattern.full.diagonal
         self._delta = REGULARIZATION[0]
+        self._scaling = Equilibration(pattern)
+        self._template = pattern.full.matrix(np.zeros(pattern.full.nnz)).T  # by rows, whose products are faster
 
     def factor(self, data: np.ndarray) -> SymmetricFactorization:
-        entries = self.pattern.expanded(self.pattern.checked(data))
-        A = self.pattern.full.matrix(entries.copy())
+        data, scaling = self.pattern.checked(data), self._scaling
+        A = with_data(self._template, self.pattern.expanded(scaling.scaled(data)))
+        if not scaling.age:
+            self._delta = REGULARIZATION[0]
         while True:
             try:
-                return self._regularized(A, entries)
+                return self._regularized(A)
             except (SingularMatrix, InaccurateFactors):
-                if self._delta >= REGULARIZATION[1] or not self.pattern.negative:
+                if scaling.age:
+                    A = with_data(self._template, self.pattern.expanded(scaling.scaled(data, renew=True)))
+                elif self._delta >= REGULARIZATION[1] or not self.pattern.negative:
                     raise
-                self._delta *= 10.0
+                else:
+                    self._delta *= 10.0
 
-    def _regularized(self, A: Any, entries: np.ndarray) -> SymmetricFactorization:
+    def _regularized(self, A: Any) -> SymmetricFactorization:
+        entries = A.data
+        diagonal = entries[self._diagonal]
         if self.pattern.negative:  # without rows of multipliers, the curvature of δ would hide a negative one
-            entries[self._diagonal] = A.data[self._diagonal] + self._delta * self.pattern.signs
-        pivots = self._factored(entries)
+            entries[self._diagonal] = self._shifted(diagonal)
+        try:
+            pivots = self._factored(entries)
+        finally:
+            entries[self._diagonal] = diagonal
         probe = self.pattern.full.probe
-        r = probe - A @ self.solve(probe)
-        error = _norm(r) / _norm(probe) if self.pattern.n else 0.0
-        if not error <= GOOD:
+        x = self.solve(probe)
+        error = norm(probe - A @ x)
+        if not error <= self._good + (self._nearby * norm(x) if self._nearby else 0.0):
             raise InaccurateFactors(f"pivots on the diagonal let elements grow: residual {error:.1e}")
-        return _Factors(self, A, _signs(pivots))
+        return _Factors(self, A, self._scaling.d, _signs(pivots))
+
+    def _shifted(self, diagonal: np.ndarray) -> np.ndarray:
+        """The diagonal of ``A + δ S``; with −δ where an entry would vanish."""
+        signs = self.pattern.signs
+        shift = signs * np.where(diagonal * signs < FIRM, self._delta, LEAST)
+        shifted: np.ndarray = diagonal + shift
+        lost = np.abs(shifted) < 0.5 * np.abs(shift)
+        shifted[lost] = (diagonal - shift)[lost]
+        return shifted
 
     @abstractmethod
     def _factored(self, entries: np.ndarray) -> np.ndarray:
@@ -81,51 +113,16 @@ class _Static(SymmetricSolver):
 
 
 class _Factors(SymmetricFactorization):
-    def __init__(self, solver: _Static, A: Any, inertia: Inertia) -> None:
-        self._solver, self._A, self.inertia = solver, A, inertia
+    """Factors of ``D (A + δ S) D``, which solve with ``A``."""
+
+    def __init__(self, solver: _Static, A: Any, d: np.ndarray, inertia: Inertia) -> None:
+        self._solver, self._A, self._d, self.inertia = solver, A, d, inertia
 
     def solve(self, b: np.ndarray) -> np.ndarray:
         b = np.asarray(b, dtype=float)
-        if b.ndim == 1:
-            return _gmres(self._A, self._solver.solve, b)
-        return np.stack([_gmres(self._A, self._solver.solve, column) for column in b.T], axis=1)
-
-
-def _gmres(A: Any, solve: Callable[[np.ndarray], np.ndarray], b: np.ndarray) -> np.ndarray:
-    """Flexible GMRES [2]_ from the solution with the factors."""
-    x = solve(b)
-    r = b - A @ x
-    beta, goal = _norm(r), ACCURATE * _norm(b)
-    if beta <= goal or not np.isfinite(beta):
-        return x
-    basis, directions = [r / beta], []
-    H = np.zeros((STEPS + 1, STEPS))
-    right = np.zeros(STEPS + 1)
-    right[0] = beta
-    for j in range(STEPS):
-        directions.append(solve(basis[j]))
-        w = A @ directions[j]
-        for i, v in enumerate(basis):
-            H[i, j] = _dot(v, w)
-            w -= H[i, j] * v
-        H[j + 1, j] = _norm(w)
-        y, *_ = np.linalg.lstsq(H[: j + 2, : j + 1], right[: j + 2], rcond=None)
-        left = float(np.linalg.norm(right[: j + 2] - H[: j + 2, : j + 1] @ y))
-        if left <= goal or H[j + 1, j] <= goal * 1e-3 or not np.isfinite(left):
-            break
-        basis.append(w / H[j + 1, j])
-    for weight, z in zip(y, directions, strict=True):
-        x = x + weight * z
-    return x
-
-
-def _dot(a: np.ndarray, b: np.ndarray) -> float:
-    """By one thread: BLAS starts several, which may have to wait."""
-    return float(np.einsum("i,i->", a, b))
-
-
-def _norm(a: np.ndarray) -> float:
-    return _dot(a, a) ** 0.5
+        if b.ndim > 1:
+            return np.stack([self.solve(column) for column in b.T], axis=1)
+        return self._d * refined(self._A, self._solver.solve, self._d * b, ACCURATE)
 
 
 def _signs(pivots: np.ndarray) -> Inertia:
@@ -145,8 +142,8 @@ class StaticKLU(_Static):
 
     name = "klu"
 
-    def __init__(self, pattern: SymmetricPattern) -> None:
-        super().__init__(pattern)
+    def __init__(self, pattern: SymmetricPattern, lenient: bool = True) -> None:
+        super().__init__(pattern, lenient)
         full = pattern.full
         engine = self._engine = klu_package().KLUSolver(complex_values=False, singular_as_error=True)
         engine.common.tol, engine.common.btf, engine.common.scale = 0.0, 0, 0
@@ -219,14 +216,14 @@ class StaticSuperLU(_Static):
 
     name = "superlu"
 
-    def __init__(self, pattern: SymmetricPattern) -> None:
-        super().__init__(pattern)
+    def __init__(self, pattern: SymmetricPattern, lenient: bool = True) -> None:
+        super().__init__(pattern, lenient)
         self._lu: Any = None
 
     def _factored(self, entries: np.ndarray) -> np.ndarray:
         if not self.pattern.n:
             return entries
-        A = self.pattern.full.matrix(entries)
+        A = with_data(self._template, entries.copy()).T
         try:
             self._lu = scipy.sparse.linalg.splu(A, **SYMMETRIC)
         except RuntimeError as error:

@@ -16,7 +16,7 @@ FALL, GROW, GROW_FIRST = 1.0 / 3.0, 8.0, 100.0  # κ_w⁻, κ_w⁺, κ̄_w⁺
 DEPENDENT, POWER = 1e-8, 0.25  # δ̄_c, κ_c
 DEGENERATE = 3  # iterations in a row after which rows are taken to depend on each other for good
 QUASI = 1e-8  # first of the values that make the matrix quasi-definite
-REFINED, USABLE = 1e-10, 1e-5  # residuals, relative, where refinement ends; above which a matrix counts as singular
+REFINED, USABLE = 1e-9, 1e-5  # residuals, relative, where refinement ends; above which a matrix counts as singular
 CONDITION = 1e6
 
 

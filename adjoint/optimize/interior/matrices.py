@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from ...linear.symmetric import Inertia, SymmetricFactorization, SymmetricSolver, make_symmetric_solver
+from ...linear.symmetric import SymmetricFactorization, SymmetricPattern, SymmetricSolver, make_condensed_solver
 
-__all__ = ["AugmentedSystem", "Products", "ScaledFactors", "Workspace", "symmetric_products"]
+__all__ = ["AugmentedSystem", "Products", "Workspace", "symmetric_products"]
 
 DENSE = 4000  # entries up to which a product with the dense matrix costs no more than the call of a sparse one
 
@@ -69,6 +69,23 @@ def symmetric_products(rows: np.ndarray, cols: np.ndarray, n: int) -> tuple[Prod
     return Products(*both, (n, n)), np.concatenate([np.arange(len(rows)), off])
 
 
+class _Sums:
+    """Sums of the entries given for each of some places; mostly there is one at most, and sums are a gather."""
+
+    def __init__(self, place: np.ndarray, size: int) -> None:
+        self._place, self._size = place, size
+        self._gather = None
+        if np.bincount(place, minlength=1).max() <= 1:
+            self._gather = np.full(size, len(place))
+            self._gather[place] = np.arange(len(place))
+
+    def of(self, *parts: np.ndarray) -> np.ndarray:
+        """The sums of the entries of all parts."""
+        if self._gather is None:
+            return np.bincount(self._place, np.concatenate(parts), self._size)
+        return np.concatenate((*parts, (0.0,)))[self._gather]  # type: ignore[no-any-return]
+
+
 @dataclass(eq=False)
 class Workspace:
     """What depends on the patterns alone, kept from one solve to the next of the same program with other numbers.
@@ -92,7 +109,8 @@ class AugmentedSystem:
     """``[[H + diag(p), Jᵀ], [J, −diag(q)]]``, the symmetric matrix of every step (W&B, eq. 13).
 
     The places of the entries of ``H`` (lower triangle) and ``J`` in the lower triangle of the matrix are computed once;
-    ordering and symbolic factorization too.
+    ordering and symbolic factorization too. Of the rows in `equations`, whose ``q`` is 0 mostly, those that define a
+    variable are eliminated.
     """
 
     def __init__(
@@ -102,61 +120,31 @@ class AugmentedSystem:
         n: int,
         m: int,
         method: str,
+        equations: np.ndarray | None = None,
     ) -> None:
-        self.n, self.m = n, m
+        self.n, self.m, self._method = n, m, method
+        self._equations = np.zeros(0, dtype=np.intp) if equations is None else equations
         size = n + m
         diagonal = np.arange(size)
         rows = np.concatenate([diagonal, np.maximum(*hessian), jacobian[0] + n])
         cols = np.concatenate([diagonal, np.minimum(*hessian), jacobian[1]])
-        flat = cols.astype(np.int64) * size + rows
-        places, position = np.unique(flat, return_inverse=True)
+        places, position = np.unique(cols.astype(np.int64) * size + rows, return_inverse=True)
+        columns, rows = np.divmod(places, max(size, 1))
         indptr = np.zeros(size + 1, dtype=np.int32)
-        np.cumsum(np.bincount(places // size if size else places, minlength=size), out=indptr[1:])
-        indices = (places % size if size else places).astype(np.int32)
-        lower = sparse.csc_array((np.ones(len(places)), indices, indptr), shape=(size, size))
-        self._rows, self._cols = indices, (places // size if size else places).astype(np.int32)
-        self._diagonal, entries = position[:size], position[size:]
-        self._entries = entries
-        self._unique = int(np.bincount(entries, minlength=1).max()) <= 1
-        self._data = np.zeros(len(places))
-        self._n_hessian = len(hessian[0])
-        self.solver: SymmetricSolver = make_symmetric_solver(lower, negative=m, method=method)
+        np.cumsum(np.bincount(columns, minlength=size), out=indptr[1:])
+        lower = sparse.csc_array((np.ones(len(places)), rows.astype(np.int32), indptr), shape=(size, size))
+        self._sums = _Sums(position[size:], len(places))
+        self.pattern = SymmetricPattern(lower, m)
+        self.solver: SymmetricSolver | None = None  # made with the first matrix
 
-    def factor(
-        self, H: np.ndarray, J: np.ndarray, p: np.ndarray, q: np.ndarray
-    ) -> ScaledFactors | SymmetricFactorization:
-        """The factors; raises :class:`adjoint.linear.SingularMatrix`.
+    def factor(self, H: np.ndarray, J: np.ndarray, p: np.ndarray, q: np.ndarray) -> SymmetricFactorization:
+        """The factors; raises :class:`adjoint.linear.SingularMatrix`."""
+        data = self._sums.of(H, J)
+        data[self.pattern.diagonal] += np.concatenate((p, -q))
+        if self.solver is None:
+            self.solver = make_condensed_solver(self.pattern, data, self.n + self._equations, self._method)
+        return self.solver.factor(data)
 
-        For solvers that do not scale it themselves, the matrix is scaled from both sides so that no diagonal entry is
-        above 1: near bounds they are of all sizes.
-        """
-        entries = np.concatenate((H, J))
-        data = self._data
-        if self._unique:
-            data[:] = 0.0
-            data[self._entries] = entries
-        else:
-            data[:] = np.bincount(self._entries, entries, len(data))
-        data[self._diagonal] += np.concatenate((p, -q))
-        if self.solver.name == "dense":
-            return self.solver.factor(data)
-        scale = 1.0 / np.sqrt(np.maximum(1.0, np.abs(data[self._diagonal])))
-        return ScaledFactors(self.solver.factor(data * scale[self._rows] * scale[self._cols]), scale)
-
-
-@dataclass(slots=True, eq=False)
-class ScaledFactors:
-    """Factors of ``D K D``, which solve with ``K``."""
-
-    factors: SymmetricFactorization
-    scale: np.ndarray
-
-    @property
-    def inertia(self) -> Inertia:
-        """The inertia, which scaling does not change."""
-        return self.factors.inertia
-
-    def solve(self, b: np.ndarray) -> np.ndarray:
-        """``K⁻¹ b`` for one right-hand side or several columns."""
-        scale = self.scale if b.ndim == 1 else self.scale[:, None]
-        return scale * self.factors.solve(scale * b)
+    def increase_quality(self) -> bool:
+        """Factor more accurately from now on; False where that cannot be."""
+        return self.solver is not None and self.solver.increase_quality()

@@ -59,7 +59,8 @@ class StandardForm(Form):
         if hessian is None or self.options.hessian_approximation == "limited-memory":
             self.curvature = LimitedMemory(self.n, self.options.limited_memory_max_history, self.rows > 0)
             hessian = none, none
-        key = (*nlp.jacobian_pattern, *hessian, self.free, self.kept, nlp.n, nlp.m, self.options.linear_solver)
+        key = (*nlp.jacobian_pattern, *hessian, self.free, self.kept, self.slack_rows, nlp.n, nlp.m)
+        key += (self.options.linear_solver,)
         parts = workspace.get(key, lambda: self._matrices(nlp, hessian))
         self._take_jacobian, self.jacobian_pattern, self._take_hessian, self.hessian_pattern, *parts = parts
         self.A, self.W, self._mirror, self.system = parts
@@ -75,7 +76,8 @@ class StandardForm(Form):
         take_hessian, H = _taken(hessian, new_col, new_col)
         A = Products(*J, (self.rows, self.n))
         W, mirror = symmetric_products(*H, self.n)
-        system = AugmentedSystem(H, J, self.n, self.rows, self.options.linear_solver)
+        equations = np.flatnonzero(self.sides[0] == self.sides[1])
+        system = AugmentedSystem(H, J, self.n, self.rows, self.options.linear_solver, equations)
         return take_jacobian, J, take_hessian, H, A, W, mirror, system
 
     def set_bounds(self, relax: float) -> None:
@@ -209,7 +211,7 @@ class StandardForm(Form):
         return Factored(handle, inertia.negative - self.rows, inertia.zero, (compliance, delta_c, low_rank))
 
     def sharpen(self) -> bool:
-        return self.system.solver.increase_quality()
+        return self.system.increase_quality()
 
     def solve(self, factors: Factored, r: np.ndarray, s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         compliance, delta_c, low_rank = factors.eliminated
