@@ -10,7 +10,7 @@ import numpy as np
 
 from .nlp import NonlinearProgram
 
-__all__ = ["MESSAGES", "Intermediate", "NLPOutcome", "crossed_bounds", "words", "worst"]
+__all__ = ["MESSAGES", "Intermediate", "NLPOutcome", "crossed_bounds", "relative_to_terms", "words", "worst"]
 
 MESSAGES = {  # by status
     "optimal": "an optimal point was found",
@@ -80,6 +80,15 @@ def worst(violation: np.ndarray, names: Sequence[str], tolerance: float, most: i
     """
     order = np.argsort(-violation, kind="stable")[:most]
     return [(names[i], float(violation[i])) for i in order if violation[i] > tolerance]
+
+
+def relative_to_terms(
+    violation: np.ndarray, pattern: tuple[np.ndarray, np.ndarray], J: np.ndarray, x: np.ndarray
+) -> float:
+    """The largest violation of a row, each relative to the largest term ``|Jᵢⱼ xⱼ|`` of it, where that is above 1."""
+    size = np.ones(len(violation))
+    np.maximum.at(size, pattern[0], np.abs(J * x[pattern[1]]))
+    return float((violation / size).max(initial=0.0))
 
 
 def crossed_bounds(nlp: NonlinearProgram) -> list[tuple[str, float]]:

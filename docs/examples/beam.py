@@ -86,14 +86,15 @@ def internal_forces(elements: int = 50) -> adj.Program:
 
 
 def problem(elements: int = 50, build: Callable[[int], adj.Program] = model) -> adj.Problem:
-    """Minimize the compliance at a fixed volume."""
+    """Minimize the compliance at a given volume, an input that other values may be given to: values={"available": 0.02}."""
     m = build(elements)
+    available = m.input("available", VOLUME)
     scale = 1e-4  # methods stop on absolute changes: bring the objective near 1
     return adj.Problem(
         m,
         minimize=scale * m["compliance"],
         over={"h": (0.01, 10.0)},
-        subject_to={"volume": m["volume"] / VOLUME == 1.0},
+        subject_to={"volume": m["volume"] / available == 1.0},
     )
 
 

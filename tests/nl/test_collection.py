@@ -44,22 +44,20 @@ def test_published_optima(data: Path, collection: str) -> None:
 
 @pytest.mark.slow
 def test_every_hock_schittkowski_problem_is_solved(data: Path) -> None:
-    """From the starts of the files. Two lost a square in translation and are unbounded: IPOPT diverges on them too."""
+    """From the starts of the files, but for two. hs048 lost a square in translation: its objective falls along a feasible
+    ray. From the start of hs085 no method finds a feasible point, and IPOPT diverges."""
     with (data / "nl" / "hs_suite" / "references.csv").open(encoding="utf-8", newline="") as file:
-        peer = {row["name"]: row["ipopt_status"] for row in csv.DictReader(file)}
-    wrong, infeasible = [], []
+        diverges = {row["name"] for row in csv.DictReader(file) if row["ipopt_status"] == "Diverging_Iterates"}
+    assert diverges == {"hs048", "hs085"}
+    status, wrong = {}, []
     for case in cases(data / "nl", "hs_suite/"):
         result = adj.read_nl(case.path).solve("interior-point")
-        if peer[case.name] == "Diverging_Iterates":
-            good = result.status == "unbounded"
-        else:
-            good = result.success and point(case, result.x)[1] <= FEASIBLE
-        if not good and (result.status, peer[case.name]) == ("infeasible", "Infeasible_Problem_Detected"):
-            infeasible.append(case.name)
-        elif not good:
+        if case.name in diverges:
+            status[case.name] = result.status
+        elif not result.success or point(case, result.x)[1] > FEASIBLE:
             wrong.append(f"{case.name}: {result.status}, violation {point(case, result.x)[1]:.1e}")
     assert not wrong
-    assert len(infeasible) <= 1  # a start from which the constraints have a local minimum of their violation
+    assert status == {"hs048": "unbounded", "hs085": "failed"}
 
 
 def test_published_multipliers(data: Path) -> None:

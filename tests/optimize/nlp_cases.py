@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from adjoint.errors import EvaluationError
+from adjoint.optimize.interior.finish import residuals
 
-__all__ = ["CASES", "Case", "Program"]
+__all__ = ["CASES", "Case", "Program", "check_optimality"]
 
 
 @dataclass
@@ -85,6 +86,17 @@ class Case:
     f: float | None = None
     x: Any = None
     y: Any = None
+
+
+def check_optimality(program: Any, outcome: Any, tolerance: float = 1e-5) -> None:
+    """The conditions of an optimum, from the program's own functions."""
+    fixed = np.flatnonzero(program.lower == program.upper)
+    multipliers = outcome.y, outcome.z_lower.copy(), outcome.z_upper.copy()
+    found, _ = residuals(program, outcome.x, multipliers, fixed)
+    size = max(1.0, *(float(np.abs(v).max(initial=0.0)) for v in multipliers))
+    assert max(found.values()) <= tolerance * size
+    assert (outcome.z_lower >= 0.0).all() and (outcome.z_upper >= 0.0).all()
+    assert (outcome.x >= program.lower).all() and (outcome.x <= program.upper).all()
 
 
 Z2, Z3 = np.zeros((2, 2)), np.zeros((3, 3))

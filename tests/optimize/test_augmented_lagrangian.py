@@ -11,40 +11,29 @@ import pytest
 import adjoint as adj
 from adjoint.errors import ModelError
 from adjoint.optimize.augmented_lagrangian import AugmentedLagrangianOptions, solve
+from adjoint.optimize.augmented_lagrangian.escape import curved_away
 from adjoint.optimize.augmented_lagrangian.function import AugmentedFunction
 from adjoint.optimize.augmented_lagrangian.inner import lbfgsb, projected_newton, projected_size
 from adjoint.optimize.augmented_lagrangian.newton import ConjugateGradients, FactoredNewton
-from adjoint.optimize.interior.finish import residuals
 from adjoint.optimize.scaled import ScaledProgram, errors, evaluated
 
-from .nlp_cases import CASES, Program, hs071, linear_rows, quadratic, rosenbrock
+from .nlp_cases import CASES, Program, check_optimality, hs071, linear_rows, pair, quadratic, rosenbrock
 
 inf = np.inf
-
-
-def check_optimality(program: Any, outcome: Any, tolerance: float = 1e-5) -> None:
-    """The conditions of an optimum, from the program's own functions."""
-    fixed = np.flatnonzero(program.lower == program.upper)
-    multipliers = outcome.y, outcome.z_lower.copy(), outcome.z_upper.copy()
-    found, _ = residuals(program, outcome.x, multipliers, fixed)
-    size = max(1.0, *(float(np.abs(v).max(initial=0.0)) for v in multipliers))
-    assert max(found.values()) <= tolerance * size
-    assert (outcome.z_lower >= 0.0).all() and (outcome.z_upper >= 0.0).all()
-    assert (outcome.x >= program.lower).all() and (outcome.x <= program.upper).all()
 
 
 # -- the function ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("weight", [1.0, 0.0])
-def test_gradient_of_the_augmented_lagrangian(weight: float) -> None:
+@pytest.mark.parametrize("objective", [True, False])
+def test_gradient_of_the_augmented_lagrangian(objective: bool) -> None:
     program = ScaledProgram(hs071(), inf)
-    function = AugmentedFunction(program, np.array([-0.4, 0.3]), 3.0, weight)
+    function = AugmentedFunction(program if objective else program.without_objective(), np.array([-0.4, 0.3]), 3.0)
     x = np.array([1.5, 4.0, 3.0, 2.0])
-    s = function.sample(evaluated(program, x))
+    s = function.sample(evaluated(function.program, x))
     for i in range(4):
         h = 1e-6 * np.eye(4)[i]
-        ahead, behind = (function.value(*program.values(x + step)) for step in (h, -h))
+        ahead, behind = (function.value(*function.program.values(x + step)) for step in (h, -h))
         assert s.gradient[i] == pytest.approx((ahead - behind) / 2e-6, rel=1e-6)
 
 
@@ -177,6 +166,74 @@ def test_options_are_checked() -> None:
         solve(hs071(), {"max_iter": 2.5})
 
 
+# -- curved valleys, and saddle points -----------------------------------------------------------------------
+
+
+def moved_objective() -> Program:
+    """Hock and Schittkowski 37 with its objective as a variable: min v, v + x1 x2 x3 = 0, 0 ≤ x1 + 2 x2 + 2 x3 ≤ 72."""
+
+    def hess(x: np.ndarray, s: float, y: np.ndarray) -> np.ndarray:
+        H = np.zeros((4, 4))
+        H[0, 1] = H[1, 0] = y[0] * x[2]
+        H[0, 2] = H[2, 0] = y[0] * x[1]
+        H[1, 2] = H[2, 1] = y[0] * x[0]
+        return H
+
+    return Program(
+        [10.0, 10.0, 10.0, 0.0], lambda x: x[3], lambda x: [0.0, 0.0, 0.0, 1.0], hess,
+        lambda x: [x[3] + x[0] * x[1] * x[2], x[0] + 2.0 * x[1] + 2.0 * x[2]],
+        lambda x: [[x[1] * x[2], x[0] * x[2], x[0] * x[1], 1.0], [1.0, 2.0, 2.0, 0.0]],
+        lower=[0.0, 0.0, 0.0, -inf], upper=[42.0, 42.0, 42.0, inf],
+        constraint_lower=[0.0, 0.0], constraint_upper=[0.0, 72.0],
+    )  # fmt: skip
+
+
+def test_a_curved_valley_is_followed() -> None:
+    outcome = solve(moved_objective(), {"initial_penalty": 100.0})
+    assert outcome.status == "optimal" and moved_objective().objective(outcome.x) == pytest.approx(-3456.0, rel=1e-8)
+    assert outcome.evaluations["hessian"] <= 300  # thousands, where the steps are straight
+
+
+def test_bends_meet_curved_rows() -> None:
+    """From a point on the unit circle along its tangent: the bend leads back to it, to second order."""
+    program = ScaledProgram(CASES["equality on a circle"].make(), inf)
+    directions = FactoredNewton(program, "auto")
+    function = AugmentedFunction(program, np.array([0.5]), 1e4)
+    s = function.sample(evaluated(program, np.array([np.cos(2.0), np.sin(2.0)])))
+    found = directions.direction(function, s, np.ones(2, dtype=bool), False)
+    assert found is not None and found.inside
+    straight = s.point.x + found.d
+    bend = directions.bend(function, s, found.d, program.values(straight)[1])
+    assert bend is not None
+    before, after = (abs(float(x @ x) - 1.0) for x in (straight, straight + bend))
+    assert after < 0.3 * before
+
+
+def test_a_saddle_of_the_violation_is_left() -> None:
+    """x0 x1 ≥ 1 from (0, 0), where the gradient vanishes; the curvature shows the way."""
+    program = ScaledProgram(
+        pair(lambda x: [x[0] * x[1]], lambda x: [[x[1], x[0]]], lambda x, y: y[0] * (1.0 - np.eye(2)), [1.0], [inf])
+    ).without_objective()
+    function = AugmentedFunction(program, np.zeros(1), 1.0)
+    s = function.sample(evaluated(program, np.zeros(2)))
+    new = curved_away(function, s)
+    assert new is not None and new.value < s.value and abs(new.point.x[0] - new.point.x[1]) < 1e-12
+    assert curved_away(function, function.sample(evaluated(program, np.array([2.0, 2.0])))) is None
+
+
+def test_a_saddle_of_the_objective_is_left() -> None:
+    outcome = solve(quadratic([[-2.0, 0.0], [0.0, 2.0]], [0.0, 0.0], [0.0, 0.3], lower=-0.5, upper=1.0))
+    assert outcome.status == "optimal" and outcome.x == pytest.approx([1.0, 0.0], abs=1e-6)
+
+
+def test_a_linear_program_by_name() -> None:
+    m = adj.Program("linear")
+    x = m.input("x", np.array([0.5, 0.5]))
+    problem = adj.Problem(m, minimize=-x[0] - 2.0 * x[1], over={"x": (0, 1)}, subject_to={"c": x[0] + x[1] <= 1.5})
+    result = problem.solve(method="augmented-lagrangian")
+    assert result.success and result.fun == pytest.approx(-2.5, abs=1e-8)
+
+
 # -- what active-set methods share -------------------------------------------------------------------------
 
 
@@ -222,7 +279,7 @@ def test_violated_constraints_by_name() -> None:
         assert result.status == "infeasible" and "too far by 2" in result.message
 
 
-@pytest.mark.parametrize("name", ["hs071", "hs108", "bt8", "cantilvr", "cb3"])
+@pytest.mark.parametrize("name", ["hs071", "hs106", "hs108", "fletcher", "bt8", "cantilvr", "cb3"])
 def test_models_of_the_collection(data: Path, name: str) -> None:
     path = data / "nl" / "cute" / f"{name}.nl"
     if not path.exists():

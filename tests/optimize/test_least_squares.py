@@ -277,9 +277,9 @@ def test_many_variables(method: str) -> None:
     assert result.residuals().dual < 1e-6 and result.nit < 40
     assert np.sum(np.abs(result.x) == 0.6) > 10
     assert result.fun == pytest.approx(problem.solve("interior-point").fun, rel=1e-6)
-    solver = problem.__dict__["_least_squares"][2]["solver"]
+    solver = problem.kept["least squares"][2]["solver"]
     assert problem.solve(method, start=result).nit <= 2
-    assert problem.__dict__["_least_squares"][2]["solver"] is solver
+    assert problem.kept["least squares"][2]["solver"] is solver
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -10,25 +10,13 @@ import pytest
 
 import adjoint as adj
 from adjoint.errors import ModelError
-from adjoint.optimize.interior.finish import residuals
 from adjoint.optimize.sqp import SQPOptions, solve
 from adjoint.optimize.sqp.convex import convexified
 from adjoint.optimize.sqp.quadratic import QuadraticProgram, QuadraticSolution, solve_quadratic
 
-from .nlp_cases import CASES, hs071, rosenbrock
+from .nlp_cases import CASES, Program, check_optimality, hs071, quadratic, rosenbrock
 
 inf = np.inf
-
-
-def check_optimality(program: Any, outcome: Any, tolerance: float = 1e-5) -> None:
-    """The conditions of an optimum, from the program's own functions."""
-    fixed = np.flatnonzero(program.lower == program.upper)
-    multipliers = outcome.y, outcome.z_lower.copy(), outcome.z_upper.copy()
-    found, _ = residuals(program, outcome.x, multipliers, fixed)
-    size = max(1.0, *(float(np.abs(v).max(initial=0.0)) for v in multipliers))
-    assert max(found.values()) <= tolerance * size
-    assert (outcome.z_lower >= 0.0).all() and (outcome.z_upper >= 0.0).all()
-    assert (outcome.x >= program.lower).all() and (outcome.x <= program.upper).all()
 
 
 # -- quadratic programs ------------------------------------------------------------------------------------
@@ -183,6 +171,85 @@ def test_options_are_checked() -> None:
         solve(hs071(), {"hessian_approximation": "sr1"})
 
 
+# -- stationary points that are none -----------------------------------------------------------------------
+
+
+def outside(x0: Any) -> Program:
+    """x0² + 2 x1² outside the unit circle, whose violation has a maximum at its center."""
+    return quadratic_and(
+        x0, np.diag([2.0, 4.0]), lambda x: [x @ x], lambda x: [2.0 * x], lambda x, y: 2.0 * y[0] * np.eye(2)
+    )
+
+
+def quadratic_and(x0: Any, Q: np.ndarray, c: Any, jac: Any, hess: Any, **sides: Any) -> Program:
+    """½ xᵀQx with rows c(x) ≥ 1."""
+    return Program(
+        x0, lambda x: 0.5 * x @ Q @ x, lambda x: Q @ x, lambda x, s, y: s * Q + hess(x, y), c, jac,
+        constraint_lower=[1.0], constraint_upper=[inf], **sides,
+    )  # fmt: skip
+
+
+def product(n: int = 4) -> Program:
+    """Σ xᵢ with Π xᵢ ≥ 0.01: all derivatives of the product up to order n − 1 vanish at the start 0."""
+
+    def without(x: np.ndarray, *gone: int) -> float:
+        return float(np.prod(np.delete(x, gone)))
+
+    def hess(x: np.ndarray, s: float, y: np.ndarray) -> np.ndarray:
+        return y[0] * np.array([[without(x, i, j) if i != j else 0.0 for j in range(n)] for i in range(n)])
+
+    return Program(
+        np.zeros(n), lambda x: x.sum(), lambda x: np.ones(n), hess, lambda x: [np.prod(x)],
+        lambda x: [[without(x, i) for i in range(n)]], lower=0.0, upper=1.0,
+        constraint_lower=[0.01], constraint_upper=[inf],
+    )  # fmt: skip
+
+
+def test_a_maximum_of_the_violation_is_left_by_its_curvature() -> None:
+    outcome = solve(outside([0.0, 0.0]))
+    assert outcome.status == "optimal"
+    assert abs(outcome.x[0]) == pytest.approx(1.0, abs=1e-6) and outcome.x[1] == pytest.approx(0.0, abs=1e-5)
+    check_optimality(outside([0.0, 0.0]), outcome)
+
+
+def test_a_saddle_of_higher_order_is_left_at_random() -> None:
+    outcome = solve(product())
+    assert outcome.status == "optimal"
+    assert outcome.x == pytest.approx(np.full(4, 0.01**0.25), abs=1e-5)
+
+
+def test_a_saddle_of_the_objective_is_left() -> None:
+    outcome = solve(quadratic([[-2.0, 0.0], [0.0, 2.0]], [0.0, 0.0], [0.0, 0.3], lower=-0.5, upper=1.0))
+    assert outcome.status == "optimal" and outcome.x == pytest.approx([1.0, 0.0], abs=1e-6)
+
+
+def test_a_saddle_along_a_curved_row_is_left() -> None:
+    """x0² − x1² on the unit circle has its maxima, first-order points too, at (±1, 0)."""
+    Q = np.diag([2.0, -2.0])
+    program = Program(
+        [1.0, 0.0], lambda x: 0.5 * x @ Q @ x, lambda x: Q @ x, lambda x, s, y: s * Q + 2.0 * y[0] * np.eye(2),
+        lambda x: [x @ x], lambda x: [2.0 * x], constraint_lower=[1.0], constraint_upper=[1.0],
+    )  # fmt: skip
+    outcome = solve(program)
+    assert outcome.status == "optimal" and np.abs(outcome.x) == pytest.approx([0.0, 1.0], abs=1e-6)
+
+
+def test_of_several_stationary_points_the_least_violated_is_returned() -> None:
+    case = CASES["a local minimum of the violation"]
+    outcome = solve(case.make())
+    assert outcome.status == "infeasible" and outcome.x == pytest.approx(np.array(case.x), abs=1e-4)
+
+
+def test_units_of_variables() -> None:
+    """A saddle of the objective in units that differ by 1e6: curvature is judged in units of the variables."""
+    size = np.array([1.0, 1e6, 1e3])
+    Q = np.array([[4.0, 1.0, 0.0], [1.0, 3.0, -2.0], [0.0, -2.0, -1.0]]) / size / size[:, None]
+    A = np.array([[1.0, 1.0, 1.0], [0.0, 1.0, -2.0]]) / size
+    sides = {"constraint_lower": [3.0, -1.0], "constraint_upper": [3.0, -1.0]}
+    outcome = solve(quadratic(Q, np.array([1.0, -1.0, 0.5]) / size, 2.0 * size, A, lower=0.0, **sides))
+    assert outcome.status in ("optimal", "acceptable") and outcome.iterations <= 8
+
+
 def test_a_problem_by_name() -> None:
     m = adj.Program("circle")
     x = m.input("x", np.array([0.5, 0.1]))
@@ -194,7 +261,7 @@ def test_a_problem_by_name() -> None:
     assert problem.solve(method="sqp", start=result).nit <= 1
 
 
-@pytest.mark.parametrize("name", ["hs071", "hs106", "hs108", "bt8", "cantilvr", "cb3"])
+@pytest.mark.parametrize("name", ["hs071", "hs106", "hs116", "fletcher", "bt8", "cantilvr", "cb3"])
 def test_models_of_the_collection(data: Path, name: str) -> None:
     path = data / "nl" / "cute" / f"{name}.nl"
     if not path.exists():
@@ -205,3 +272,13 @@ def test_models_of_the_collection(data: Path, name: str) -> None:
     assert result.success
     assert max(result.residuals()) <= 1e-5
     assert result.fun <= reference.fun + 1e-5 * max(1.0, abs(reference.fun))
+
+
+@pytest.mark.parametrize(("name", "optimum"), [("avion2", 94680129.57902949), ("hs99exp", -1008062500.0)])
+def test_variables_and_objectives_in_large_units(data: Path, name: str, optimum: float) -> None:
+    path = data / "nl" / "cute" / f"{name}.nl"
+    if not path.exists():
+        pytest.skip(f"no {name}.nl")
+    result = adj.read_nl(path).solve(method="sqp")
+    assert result.success and result.fun == pytest.approx(optimum, rel=1e-8)
+    assert result.nit <= 40 and result.residuals().primal <= 1e-8

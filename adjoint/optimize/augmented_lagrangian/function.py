@@ -38,13 +38,11 @@ class Sample:
 
 @dataclass(frozen=True, eq=False)
 class AugmentedFunction:
-    """The function for estimates ``y`` of the multipliers and a penalty parameter; ``weight`` multiplies the objective,
-    and is zero where feasibility alone is sought."""
+    """The function for estimates ``y`` of the multipliers and a penalty parameter."""
 
     program: ScaledProgram
     y: np.ndarray
     penalty: float
-    weight: float = 1.0
 
     def multipliers(self, c: np.ndarray) -> np.ndarray:
         """``ŷ`` of values of the rows."""
@@ -54,7 +52,7 @@ class AugmentedFunction:
     def value(self, f: float, c: np.ndarray) -> float:
         """``φ``."""
         y = self.multipliers(c)
-        return self.weight * f + float(y @ y) / (2.0 * self.penalty)
+        return f + float(y @ y) / (2.0 * self.penalty)
 
     def binding(self, y: np.ndarray) -> np.ndarray:
         """The rows that are not inside, by their ``ŷ``."""
@@ -63,5 +61,5 @@ class AugmentedFunction:
     def sample(self, point: Point) -> Sample:
         """The function at an evaluated point."""
         y = self.multipliers(point.c)
-        gradient = self.weight * point.g + self.program.transpose_dot(point.J, y)
+        gradient = point.g + self.program.transpose_dot(point.J, y)
         return Sample(point, self.value(point.f, point.c), gradient, y)

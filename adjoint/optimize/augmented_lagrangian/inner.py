@@ -6,12 +6,15 @@ References
        Optim. 20, 1982, pp. 221-246 (algorithm of section 2, eq. 32-37).
 .. [2] R. H. Byrd, P. Lu, J. Nocedal and C. Zhu, "A limited memory algorithm for bound constrained optimization", SIAM
        J. Sci. Comput. 16, 1995, pp. 1190-1208.
+.. [4] D. Q. Mayne and E. Polak, "A superlinearly convergent algorithm for constrained optimization problems", Math.
+       Program. Stud. 16, 1982, pp. 45-61 (search along arcs).
 .. [3] E. G. Birgin and J. M. Martínez, "Large-scale active-set box-constrained optimization method with spectral
        projected gradients", Comput. Optim. Appl. 23, 2002, pp. 101-125 (extrapolation).
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 
 import numpy as np
@@ -33,6 +36,7 @@ RAISES = 6  # more regular directions that are tried where a search fails
 UNBOUNDED = 1e20
 ROUNDING = 20.0 * np.finfo(float).eps
 
+Bend = Callable[[np.ndarray], np.ndarray | None]
 Inner = tuple[Sample, int, str]  # point, iterations, "" or "diverged" or "stalled"
 
 
@@ -65,7 +69,8 @@ def projected_newton(
                 break
             d, along = (found.d, np.zeros_like(held)) if found.inside else (np.where(held, -s.gradient, found.d), held)
             d = d * min(1.0, LONGEST * max(1.0, float(np.abs(x).max())) / max(float(np.abs(d).max()), 1e-300))
-            new, alpha = searched(function, s, d, along)
+            bend = functools.partial(directions.bend, function, s, d) if found.inside else None
+            new, alpha = searched(function, s, d, along, bend)
             if directions.learn(alpha) and new is not None and alpha == 1.0:
                 new = extrapolated(function, s, new)
             raised += 1
@@ -80,14 +85,19 @@ def diverged(program: ScaledProgram, p: Point) -> bool:
     return p.f / program.f_scale < -UNBOUNDED or float(np.abs(p.x).max(initial=0.0)) > UNBOUNDED
 
 
-def searched(function: AugmentedFunction, s: Sample, d: np.ndarray, held: np.ndarray) -> tuple[Sample | None, float]:
-    """The first point of sufficient decrease along the projection of ``x + α d``, and ``α``."""
+def searched(
+    function: AugmentedFunction, s: Sample, d: np.ndarray, held: np.ndarray, bend: Bend | None = None
+) -> tuple[Sample | None, float]:
+    """The first point of sufficient decrease along the projection of ``x + α d + α² b``, and ``α``.
+
+    The bend ``b`` follows curved rows [4]_; it is computed where the full step fails.
+    """
     program, x = function.program, s.point.x
     slope = float(s.gradient[~held] @ d[~held])
-    alpha = 1.0
+    alpha, b = 1.0, np.zeros_like(d)
     noise = ROUNDING * max(1.0, abs(s.value))
-    for _ in range(BACKTRACKS):
-        new = np.clip(x + alpha * d, program.lower, program.upper)
+    for trial in range(BACKTRACKS):
+        new = np.clip(x + alpha * d + alpha**2 * b, program.lower, program.upper)
         try:
             f, c = program.values(new)
             change = function.value(f, c) - s.value
@@ -97,9 +107,14 @@ def searched(function: AugmentedFunction, s: Sample, d: np.ndarray, held: np.nda
             if change <= SUFFICIENT * expected:
                 return function.sample(Point(new, f, c, *program.derivatives(new))), alpha
             if change <= noise and -expected <= 1e4 * noise:  # within rounding: by the gradient
-                trial = function.sample(Point(new, f, c, *program.derivatives(new)))
-                if projected_size(program, new, trial.gradient) < 0.9 * projected_size(program, x, s.gradient):
-                    return trial, alpha
+                trial_sample = function.sample(Point(new, f, c, *program.derivatives(new)))
+                if projected_size(program, new, trial_sample.gradient) < 0.9 * projected_size(program, x, s.gradient):
+                    return trial_sample, alpha
+            if not trial and bend is not None:
+                found = bend(c)
+                if found is not None:
+                    b = found
+                    continue
             alpha *= 0.5
         except EvaluationError:
             alpha *= 0.2

@@ -24,6 +24,7 @@ from ...errors import EvaluationError
 from ..nlp import NonlinearProgram
 from ..outcome import NLPOutcome
 from ..scaled import (
+    Errors,
     Intermediate,
     Log,
     Point,
@@ -33,6 +34,7 @@ from ..scaled import (
     first_point,
     outcome,
 )
+from .escape import curved_away
 from .function import AugmentedFunction, Sample
 from .inner import Inner, diverged, lbfgsb, projected_newton, projected_size
 from .newton import ConjugateGradients, Directions, FactoredNewton
@@ -42,13 +44,19 @@ from .polish import polished
 __all__ = ["solve"]
 
 FIRST_TOL, TOL_FALL = 1e-2, 0.1  # of the inner method
-AGAIN, PERTURBATION = 1e3, 1e-2  # penalty parameter, and distance from the start, of the second attempt
+AGAIN = 1e3  # penalty parameter of further attempts
+AWAY = 1e-2, 1e-1, 1.0  # their distances from the start, relative to the variables
+SADDLES, STIFF = 5, 10.0  # points of first order that are left at most; growth of the penalty parameter there
+RESTORED = 1e-10  # tolerance of the gradient of the violation there
+LESS = 0.9  # violation that they start with, relative to the least before
 PENALTIES = 1.0, 1e4  # range of the first penalty parameter
 STATIONARY = 1e-5  # gradient of the violation, relative to it, at which its minimum is reached
 CERTAIN = 1e5  # penalty parameter from which that is looked at
 POLISHED = 1e-1  # error from which on Newton's method on the conditions is tried
 RETREATS = 12  # starts anew with a larger penalty where the inner method diverges
+NEARLY = 1e-4  # violation, relative to the terms of the row, that far points may have
 FAR = 1e12  # objective below which the program counts as unbounded where all progress has ended
+SLOW = 1e-4  # fall of an objective without rows that is none
 STALLS = 4  # updates in a row without progress that end the method
 
 
@@ -115,41 +123,48 @@ class Run:
             self.directions = ConjugateGradients(program)
         self.polish_at = POLISHED
         self.error_text = ""
-        self.attempts = 0
+        self.attempts = self.saddles = 0
+        self.left = np.inf, p, self.y, Errors(0.0, 0.0, 0.0, 1.0)  # where the violation was least before an attempt
 
     def solve(self) -> NLPOutcome:
         """Run to the end."""
         self.e = errors(self.program, self.p, self.y)
         self.best = self.p, self.y, self.e
         self.last_measure = np.inf
-        self.retreats = self.stalls = 0
+        self.retreats = self.stalls = self.slow = 0
         self.note(0.0, 0, "")
         status = self.judge()
+        if status == "optimal" and self.below():
+            status = ""
         while not status:
             try:
                 status = self.update()
             except EvaluationError as error:
                 status, self.error_text = "evaluation_error", str(error)
             status = status or self.judge()
-            if status in ("infeasible", "failed") and self.again():
+            if (status in ("infeasible", "failed") and self.again()) or (status == "optimal" and self.below()):
                 status = ""
         if status in ("failed", "iteration_limit", "time_limit") and self.best[2].total < self.e.total:
             self.p, self.y, self.e = self.best
+        if status == "infeasible" and self.left[0] < float(self.program.violation(self.p.c).sum()):
+            _, self.p, self.y, self.e = self.left
         if status not in ("optimal", "infeasible", "unbounded") and self.within(self.options.tol):
             status = "optimal"
         if status in ("failed", "evaluation_error", "iteration_limit") and self.acceptable():
             status = "acceptable"
-        if status in ("failed", "iteration_limit") and self.stationary():
+        if status in ("failed", "iteration_limit") and self.stationary(self.options.acceptable_tol):
             status = "infeasible"
-        far = self.p.f / self.program.f_scale < -FAR * max(1.0, float(self.program.violation(self.p.c).sum()))
-        if status in ("failed", "iteration_limit") and far:
+        far = self.p.f / self.program.f_scale < -FAR
+        near = far and self.program.relative_violation(self.p.x, self.p.c, self.p.J) <= NEARLY
+        if status in ("failed", "iteration_limit") and near:
             status = "unbounded"
         detail = self.error_text if status == "evaluation_error" else ""
-        tol = self.options.constr_viol_tol
+        tol = self.options.tol if status == "infeasible" else self.options.constr_viol_tol  # of rows that are named
         return outcome(self.program, self.p, self.y, status, self.log.iterations, detail, tol)
 
     def note(self, step: float, inner: int, flag: str) -> None:
-        """Log the point; flags: d diverged, s stalled, p polished, a started anew."""
+        """Log the point; flags: d diverged, s stalled, p polished, a started anew, b moved below a
+        saddle."""
         self.log.record(self.p, self.y, self.e, self.penalty, step, 0.0, inner, flag)
 
     def within(self, tol: float) -> bool:
@@ -186,16 +201,17 @@ class Run:
         # Birgin & Martínez, eq. 4.8: infeasibility and complementarity at once
         measure = float(np.abs(s.y - self.y).max(initial=0.0)) / self.penalty
         before = self.e.total
-        self.p, y = s.point, np.clip(s.y, -o.multiplier_bound, o.multiplier_bound)
+        f, self.p, y = self.p.f, s.point, np.clip(s.y, -o.multiplier_bound, o.multiplier_bound)
         self.e = errors(program, self.p, y)
         if self.e.total < self.best[2].total:
             self.best = self.p, y, self.e
-        stuck = flag == "stalled" and step <= 1e-14 and self.e.total >= before
+        still = step <= 1e-14 or (not program.m and f - s.point.f <= SLOW * max(1.0, abs(f)))
+        stuck = flag == "stalled" and still and self.e.total >= before
         if self.polish(y):
             self.note(step, inner, "p")
             return ""
         if measure > o.sufficient_decrease * self.last_measure and measure > 0.1 * o.tol:
-            if self.penalty >= CERTAIN and self.stationary():
+            if self.penalty >= CERTAIN and self.stationary(o.constr_viol_tol):
                 self.y = y
                 self.note(step, inner, flag[:1])
                 return "infeasible"
@@ -204,6 +220,9 @@ class Run:
         self.tol = max(0.1 * o.tol, TOL_FALL * self.tol)
         self.note(step, inner, flag[:1])
         self.stalls = self.stalls + 1 if stuck else 0
+        self.slow = self.slow + 1 if inner >= o.max_inner_iter else 0
+        if self.slow >= STALLS and self.again():
+            return ""
         return "failed" if self.stalls >= STALLS or self.penalty > o.max_penalty else ""
 
     def minimized(self, function: AugmentedFunction) -> Inner:
@@ -221,8 +240,7 @@ class Run:
 
     def retreat(self, s: Sample, inner: int) -> str:
         """Start anew with a larger penalty, where the inner method diverges through points that are not feasible."""
-        violation = self.program.violation(s.point.c)
-        if not violation.size or float(violation.max()) <= 1e-6 * float(np.abs(s.point.x).max()):
+        if self.program.relative_violation(s.point.x, s.point.c, s.point.J) <= NEARLY:
             self.p, self.y = s.point, s.y
             self.e = errors(self.program, self.p, self.y)
             return "unbounded"
@@ -247,34 +265,70 @@ class Run:
         return True
 
     def again(self) -> bool:
-        """Start anew, from a feasible point near the start and with a larger penalty parameter; the first time only."""
+        """Start anew, from a feasible point near the start and with a larger penalty parameter; False where that was
+        done often enough."""
         program = self.program
-        if not program.m or self.attempts or (self.directions is None):
+        if not program.m or self.directions is None:
             return False
-        self.attempts = 1
-        width = PERTURBATION * np.maximum(1.0, np.abs(program.x0))
-        move = width * np.random.default_rng(0).uniform(-1.0, 1.0, program.n)
-        x = np.clip(program.x0 + move, program.lower, program.upper)
-        try:
-            function = AugmentedFunction(program, np.zeros(program.m), 1.0, weight=0.0)
-            s = function.sample(evaluated(program, x))
-            limit = self.options.max_inner_iter
-            s = projected_newton(function, s, self.directions, 1e-6, limit, lambda: self.log.late)[0]
-        except EvaluationError:
+        violation = float(program.violation(self.p.c).sum())
+        if self.attempts == 0 or violation < self.left[0]:
+            self.left = violation, self.p, self.y, self.e
+        while self.attempts < len(AWAY):
+            x = program.near(program.x0, AWAY[self.attempts], self.attempts)
+            self.attempts += 1
+            p = self.feasible(x)
+            least = self.left[0]
+            if p is not None and (self.attempts == 1 or float(program.violation(p.c).sum()) < LESS * least):
+                break
+        else:
             return False
-        self.p, self.y = s.point, np.zeros(program.m)
+        step = float(np.abs(p.x - self.p.x).max(initial=0.0))
+        self.p, self.y = p, np.zeros(program.m)
         self.e = errors(program, self.p, self.y)
-        self.penalty, self.tol = max(AGAIN, first_penalty(program, self.p)), FIRST_TOL
-        self.last_measure, self.retreats, self.stalls, self.polish_at = np.inf, 0, 0, POLISHED
-        self.note(float(np.abs(move).max(initial=0.0)), 0, "a")
+        # the augmented Lagrangian is smaller here than where the violation was left
+        rise = 2.0 * (p.f - self.left[1].f) / max(float(np.square(program.violation(self.left[1].c)).sum()), 1e-300)
+        self.penalty = max(AGAIN, first_penalty(program, p), min(2.0 * rise, CERTAIN))
+        self.tol = FIRST_TOL
+        self.last_measure, self.retreats, self.stalls, self.slow, self.polish_at = np.inf, 0, 0, 0, POLISHED
+        self.note(step, 0, "a")
         return True
 
-    def stationary(self) -> bool:
-        """Whether the violation cannot be reduced, to first order."""
+    def below(self) -> bool:
+        """Leave a saddle point that satisfies the conditions of first order; False where it is none."""
+        if self.saddles >= SADDLES or not isinstance(self.directions, FactoredNewton) or self.log.stopped:
+            return False
+        function = AugmentedFunction(self.program, self.y, STIFF * self.penalty)
+        s = curved_away(function, function.sample(self.p))
+        if s is None:
+            return False
+        step = float(np.abs(s.point.x - self.p.x).max(initial=0.0))
+        self.saddles += 1
+        self.p, self.penalty, self.tol, self.last_measure = s.point, STIFF * self.penalty, FIRST_TOL, np.inf
+        self.e = errors(self.program, self.p, self.y)
+        self.note(step, 0, "b")
+        return True
+
+    def feasible(self, x: np.ndarray) -> Point | None:
+        """The least violation that the inner method reaches from a point, without the objective."""
+        program = self.program.without_objective()
+        assert self.directions is not None
+        try:
+            function = AugmentedFunction(program, np.zeros(program.m), 1.0)
+            s: Sample | None = function.sample(evaluated(program, x))
+            limit = self.options.max_inner_iter
+            while s is not None:  # saddle points are left, too
+                reached = projected_newton(function, s, self.directions, RESTORED, limit, lambda: self.log.late)[0]
+                s = curved_away(function, reached) if reached.value > RESTORED else None
+            return evaluated(self.program, reached.point.x)
+        except EvaluationError:
+            return None
+
+    def stationary(self, least: float) -> bool:
+        """Whether the violation is larger than that, and cannot be reduced, to first order."""
         program, p = self.program, self.p
         v = p.c - np.clip(p.c, program.row_lower, program.row_upper)
         size = float(np.abs(v).max(initial=0.0))
-        if size <= self.options.constr_viol_tol:
+        if size <= least:
             return False
         return projected_size(program, p.x, program.transpose_dot(p.J, v)) <= STATIONARY * size
 

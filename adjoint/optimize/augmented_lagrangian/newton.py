@@ -21,6 +21,7 @@ References
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -36,6 +37,8 @@ FIRST = 1e-4  # δ
 TRIALS, SIMPLER = 60, 20  # values of it; after how many the active sets are not predicted any more
 FALL, GROW, GROW_FIRST = 1.0 / 3.0, 8.0, 100.0
 SHORT, NONE = 0.2, 1e-6  # steps after which the next is regularized at least as much; what counts as not at all
+SHARPER, REACH, SHORTER = 4, 1.0, 0.3  # how often a δ is made smaller where the step is shorter than a share of what
+# steps have reached of late, relative to the variables, and what that is at first
 SETTLING = 20  # changes of the active sets of one model
 FORCING = 0.1  # residual of conjugate gradients, relative to the gradient, at most
 DIFFERENCE = 1e-7
@@ -46,6 +49,9 @@ class Directions(Protocol):
 
     def direction(self, function: AugmentedFunction, s: Sample, free: np.ndarray, raised: bool) -> Direction | None:
         """A direction; of the variables that are not `free`, bounds hold. `raised`: more regular than the last one."""
+
+    def bend(self, function: AugmentedFunction, s: Sample, d: np.ndarray, c: np.ndarray) -> np.ndarray | None:
+        """What to add to the last direction, so that the rows, of values ``c`` at its end, are met better; or None."""
 
     def learn(self, alpha: float) -> bool:
         """Take in the length of the step that was found; whether longer ones may be tried."""
@@ -78,29 +84,60 @@ class FactoredNewton:
         self.whole_H, _ = symmetric_products(*program.hessian_pattern, program.n)
         self.J, self.whole_J = (Products(*program.jacobian_pattern, shape) for _ in range(2))
         self._at: tuple[Sample, np.ndarray] | None = None
-        self.last = self.delta = self.least = 0.0
+        self._free, self._metric = np.ones(program.n, dtype=bool), np.ones(program.n)
+        self.last = self.delta = self.least = self.length = 0.0
+        self.reach = REACH
 
     def direction(self, function: AugmentedFunction, s: Sample, free: np.ndarray, raised: bool) -> Direction | None:
-        n = self.program.n
         if self._at is None or self._at[0] is not s:
-            self._at = s, self.program.hessian(s.point.x, s.y, function.weight)
-        H, J = self._at[1], s.point.J
-        delta = self._raised(self.delta) if raised else self.least
-        right = np.concatenate([np.where(free, -s.gradient, 0.0), np.zeros(self.program.m)])
-        binding = function.binding(s.y)
+            self._at = s, function.program.hessian(s.point.x, s.y)
+        self._free = free
+        size = np.maximum(1.0, np.abs(s.point.x))
+        self._metric = 1.0 / size**2
+        delta, failed = self._raised(self.delta) if raised else self.least, 0.0
         for trial in range(TRIALS):
-            d = self.predicted(function, s, H, free, delta)
-            inside = d is not None
-            if d is None and trial > SIMPLER:
-                x = self.solve(H, J, free, binding, 1.0 / function.penalty, delta, right)
-                d = None if x is None else x[:n]
-            if d is not None and (d @ s.gradient < 0.0 or not np.any(d)):
-                self.delta = delta
-                if delta:
-                    self.last = delta
-                return Direction(d, inside)
-            delta = self._raised(delta)
-        return None
+            found = self._descent(function, s, free, delta, trial > SIMPLER)
+            if found is not None:
+                break
+            delta, failed = self._raised(delta), delta
+        else:
+            return None
+        for _ in range(SHARPER if delta > FIRST and not raised else 0):
+            if float(np.abs(found.d / size).max()) >= SHORTER * self.reach:
+                break
+            less = float(np.sqrt(delta * failed)) if failed else delta / GROW
+            other = self._descent(function, s, free, less, False)
+            if other is None:
+                failed = less
+            else:
+                delta, found = less, other
+        self.delta = delta
+        if delta:
+            self.last = delta
+        self.length = float(np.abs(found.d / size).max(initial=0.0))
+        return found
+
+    def _descent(
+        self, function: AugmentedFunction, s: Sample, free: np.ndarray, delta: float, simple: bool
+    ) -> Direction | None:
+        """The direction of one ``δ``, if it is of descent."""
+        assert self._at is not None
+        H, n = self._at[1], self.program.n
+        d = self.predicted(function, s, H, free, delta)
+        inside = d is not None
+        if d is None and simple:
+            right = np.concatenate([np.where(free, -s.gradient, 0.0), np.zeros(self.program.m)])
+            x = self.solve(H, s.point.J, free, function.binding(s.y), 1.0 / function.penalty, delta, right)
+            d = None if x is None else x[:n]
+        return Direction(d, inside) if d is not None and (d @ s.gradient < 0.0 or not np.any(d)) else None
+
+    def bend(self, function: AugmentedFunction, s: Sample, d: np.ndarray, c: np.ndarray) -> np.ndarray | None:
+        if self._at is None or not self.program.m:
+            return None
+        self.whole_J.set(s.point.J)
+        ahead = replace(s.point, c=c - self.whole_J.dot(d))
+        end = self.predicted(function, replace(s, point=ahead), self._at[1], self._free, self.delta)
+        return None if end is None else end - d
 
     def predicted(
         self, function: AugmentedFunction, s: Sample, H: np.ndarray, free: np.ndarray, delta: float
@@ -111,7 +148,7 @@ class FactoredNewton:
         self.whole_H.set(H[self._mirror])
         self.whole_J.set(p.J)
         lower, upper = program.lower - p.x, program.upper - p.x
-        g, v = function.weight * p.g, p.c + function.y / rho
+        g, v = p.g, p.c + function.y / rho
         side, binding = np.clip(v, program.row_lower, program.row_upper), function.binding(s.y)
         free = free.copy()
         held = np.where(free, 0.0, np.where(s.gradient > 0.0, lower, upper))
@@ -125,7 +162,7 @@ class FactoredNewton:
             ahead = v + self.whole_J.dot(d)
             new_side = np.clip(ahead, program.row_lower, program.row_upper)
             new_binding = program.equality | (ahead != new_side)
-            r = g + self.whole_H.dot(d) + delta * d + self.whole_J.transpose_dot(w)
+            r = g + self.whole_H.dot(d) + delta * self._metric * d + self.whole_J.transpose_dot(w)
             new_free = np.where(free, (d >= lower) & (d <= upper), np.where(held == lower, r < 0.0, r > 0.0))
             if np.array_equal(new_free, free) and np.array_equal(new_binding, binding):
                 if np.array_equal(new_side[binding], side[binding]):
@@ -135,9 +172,10 @@ class FactoredNewton:
         return None
 
     def forget(self) -> None:
-        self.last, self.delta, self.least = min(self.last, 1.0), 0.0, 0.0
+        self.last, self.delta, self.least, self.reach = min(self.last, 1.0), 0.0, 0.0, REACH
 
     def learn(self, alpha: float) -> bool:
+        self.reach = max(0.5 * self.reach, 8.0 * self.length) if alpha == 1.0 else max(alpha, SHORT) * self.length
         if alpha < SHORT:  # the model is not to be trusted this far
             self.least = max(GROW * self.delta, FIRST)
         elif alpha == 1.0:
@@ -159,7 +197,7 @@ class FactoredNewton:
         assert program.hessian_pattern is not None
         (hr, hc), (jr, jc) = program.hessian_pattern, program.jacobian_pattern
         H, J = np.where(free[hr] & free[hc], H, 0.0), np.where(binding[jr] & free[jc], J, 0.0)
-        p, q = np.where(free, delta, 1.0), np.where(binding, compliance, 1.0)
+        p, q = np.where(free, delta * self._metric, 1.0), np.where(binding, compliance, 1.0)
         try:
             factors = self.system.factor(H, J, p, q)
         except SingularMatrix:
@@ -213,6 +251,9 @@ class ConjugateGradients:
             direction = r + (rr / old) * direction
         return Direction(d, False)
 
+    def bend(self, function: AugmentedFunction, s: Sample, d: np.ndarray, c: np.ndarray) -> np.ndarray | None:
+        return None
+
     def forget(self) -> None:
         self.regular = 0.0
 
@@ -220,7 +261,7 @@ class ConjugateGradients:
         return True
 
     def _products(self, function: AugmentedFunction, s: Sample) -> Callable[[np.ndarray], np.ndarray]:
-        program, p = self.program, s.point
+        program, p = function.program, s.point
         if program.hessian_pattern is None:
 
             def differences(v: np.ndarray) -> np.ndarray:
@@ -228,7 +269,7 @@ class ConjugateGradients:
                 return (function.sample(evaluated(program, p.x + h * v)).gradient - s.gradient) / h
 
             return differences
-        self.H.set(program.hessian(p.x, s.y, function.weight)[self._mirror])
+        self.H.set(program.hessian(p.x, s.y)[self._mirror])
         self.J.set(p.J)
         weight = np.where(function.binding(s.y), function.penalty, 0.0)
         return lambda v: self.H.dot(v) + self.J.transpose_dot(weight * self.J.dot(v))

@@ -17,7 +17,7 @@ import numpy as np
 
 from ...errors import EvaluationError
 from ..nlp import NonlinearProgram
-from ..outcome import Intermediate, crossed_bounds
+from ..outcome import Intermediate, crossed_bounds, relative_to_terms
 from .adaptive import Adaptive
 from .barrier import smallest
 from .bounds import largest
@@ -40,8 +40,13 @@ __all__ = ["Run", "solve"]
 
 Callback = Callable[[Intermediate], Any]
 
-WARM_MU = 1e-6  # barrier parameter of a warm start: 1e-4 and 1e-3 take one iteration more each on power flow
+# A warm start begins very near, with the last barrier parameter. Where bounds then stop the first step, what is active
+# changes, and the way from there would be long: it begins again from farther inside, with a larger parameter.
+NEAR, BLOCKED = 1e-6, 0.5  # least distances and multipliers; the shortest first step that goes on
+WARM_MU = 1e-6  # measured: 1e-4 and 1e-3 take one iteration more each on power flow
+STATIONARY, MOVED = 1e-8, 1e-2  # slope of the violation at a start that is left once more, and how far it is moved
 UNBOUNDED = -1e20  # objective below which the program counts as unbounded
+NEARLY = 1e-4  # violation, relative to the terms of a row, up to which a point says that a program is unbounded
 LOST = 1e15  # decrease of the scaled objective, about 1/ε of its start, that counts as well
 
 
@@ -76,7 +81,35 @@ def solve(
     if begin.y is not None or begin.z_lower is not None:
         given = replace(given, warm_start_init_point=True)
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # iterates that diverge end with a status
-        return Run(nlp, given, begin, callback, workspace).solve()
+        result = Run(nlp, given, begin, callback, workspace).solve()
+        if result.status != "infeasible" or begin.x is not None or not is_stationary(nlp):
+            return result
+        again = Run(nlp, given, begin._replace(x=moved(nlp)), callback, workspace).solve()
+    return again if again.success else result
+
+
+def is_stationary(nlp: NonlinearProgram) -> bool:
+    """Whether constraints are violated at the start, and a first-order method does not see how to reduce that: by
+    symmetry, mostly, as of ``x₁² + x₂² ≥ 1`` at 0."""
+    x = np.clip(np.asarray(nlp.x0, dtype=float), nlp.lower, nlp.upper)
+    try:
+        c, J = nlp.constraints(x), nlp.jacobian(x)
+    except EvaluationError:
+        return False
+    beyond = c - np.clip(c, nlp.constraint_lower, nlp.constraint_upper)
+    rows, cols = nlp.jacobian_pattern
+    slope = np.zeros(nlp.n)
+    np.add.at(slope, cols, J * np.sign(beyond)[rows])  # of the sum of violations
+    inside = np.clip(x - slope, nlp.lower, nlp.upper) - x
+    return bool(beyond.any() and np.abs(inside).max(initial=0.0) <= STATIONARY * np.abs(beyond).max())
+
+
+def moved(nlp: NonlinearProgram) -> np.ndarray:
+    """The start, moved at random within the bounds."""
+    x = np.clip(np.asarray(nlp.x0, dtype=float), nlp.lower, nlp.upper)
+    reach = MOVED * np.maximum(1.0, np.abs(x))
+    low, high = np.maximum(nlp.lower, x - reach), np.minimum(nlp.upper, x + reach)
+    return np.random.default_rng(0).uniform(low, high)
 
 
 def start_of(start: Any) -> Start:
@@ -84,10 +117,10 @@ def start_of(start: Any) -> Start:
     if start is None:
         return Start()
     if isinstance(start, InteriorResult):
-        return Start(start.x, start.y, start.z_lower, start.z_upper, max(start.mu, WARM_MU))
+        return Start(start.x, start.y, start.z_lower, start.z_upper, start.mu)
     begin = Start(*start)
     known = begin.y is not None or begin.z_lower is not None
-    return begin._replace(mu=WARM_MU) if known and begin.mu is None else begin
+    return begin._replace(mu=0.0) if known and begin.mu is None else begin
 
 
 class Run:
@@ -106,8 +139,18 @@ class Run:
         self.nlp, self.options, self.start, self.callback = nlp, options, start, callback
         self.iterations = 0
         self.history: list[Record] = []
+        self.counts: dict[str, int] = {}  # of a first attempt
         self.acceptable = 0  # acceptable iterates in a row
         self.stopped = False
+        self.returned = 0  # from points without bound that are not feasible
+        usual = InteriorOptions()
+        pushes = options.warm_start_bound_push, options.warm_start_mult_bound_push
+        self.near = (  # whether this is the attempt from very near
+            options.warm_start_init_point
+            and start.mu is not None
+            and start.mu <= WARM_MU
+            and pushes == (usual.warm_start_bound_push, usual.warm_start_mult_bound_push)
+        )
 
     def solve(self) -> InteriorResult:
         """Run to the end."""
@@ -123,14 +166,16 @@ class Run:
             if np.array_equal(nlp.lower, nlp.upper):
                 return without_freedom(nlp, o.constr_viol_tol)
             self.form = form = StandardForm(nlp, o, self.workspace)
-            p = first_point(form, o, self.start)
+            near = replace(o, warm_start_bound_push=NEAR, warm_start_mult_bound_push=NEAR)
+            p = first_point(form, near if self.near else o, self.start)
         except EvaluationError as error:
             return failed_at_start(nlp, "evaluation_error", f"at the start, {error}")
         measure(form, p)
         self.f_start = p.f
-        mu = o.mu_init if self.start.mu is None else max(self.start.mu, smallest(o, form.f_scale))
+        least = smallest(o, form.f_scale)
+        mu = o.mu_init if self.start.mu is None else max(self.start.mu, least if self.near else WARM_MU)
         e = Engine(form, p, mu, o, self.judge, self.log)
-        e.least = smallest(o, form.f_scale)
+        e.least = least
         if o.mu_strategy == "adaptive" and p.d.size:
             e.adaptive = Adaptive(o.mu_oracle, o.mu_min, p)
         self.recovery = Recovery(form, e, self.limits, self.record)
@@ -138,6 +183,9 @@ class Run:
         e.last_problem = self.relaxation.tighten
         self.record(e, p.f, None, 0.0, 0.0, "")
         status = iterate(e)
+        if self.near and (status == "blocked" or (status in ("search", "singular", "tiny") and self.iterations < 2)):
+            self.near, self.counts = False, self.counted(e)
+            return self.solve()
         while status in ("search", "singular", "tiny"):
             if self.relaxation.loosen():
                 status = iterate(e)
@@ -153,14 +201,17 @@ class Run:
     def complete(self, result: InteriorResult, e: Engine) -> InteriorResult:
         """The result with what was counted."""
         result.iterations, result.mu, result.history = self.iterations, e.mu, self.history
-        factorizations = e.regularization.factorizations + self.recovery.factorizations
-        result.counts = {**self.form.counts, "factorizations": factorizations}
+        result.counts = {key: n + self.counts.get(key, 0) for key, n in self.counted(e).items()}
         total = perf_counter() - self.begin
         derivatives, linear = self.form.time_derivatives, self.form.time_linear
         result.times = {"derivatives": derivatives, "linear_algebra": linear, "rest": total - derivatives - linear}
         if self.options.print_level >= 3:
             print(f"interior-point: {result.message} ({result.iterations} iterations, {total:.3f} s)")
         return result
+
+    def counted(self, e: Engine) -> dict[str, int]:
+        """How often each function was called, and matrices were factored, in this attempt."""
+        return {**self.form.counts, "factorizations": e.regularization.factorizations + self.recovery.factorizations}
 
     # -- what ends it --------------------------------------------------------------------------------------
 
@@ -170,6 +221,8 @@ class Run:
         error = p.errors.total(o.mu_target)
         if error <= o.tol and self.unscaled_within(p, o.dual_inf_tol, o.constr_viol_tol, o.compl_inf_tol):
             return self.limits() if self.relaxation.tighten() else "optimal"
+        if self.near and self.iterations == 1 and min(self.history[-1].alpha, self.history[-1].alpha_dual) < BLOCKED:
+            return "blocked"
         if self.relaxation.overdue():
             self.relaxation.loosen()
             p = e.point
@@ -181,12 +234,23 @@ class Run:
                 return "acceptable"
         else:
             self.acceptable = 0
-        return "unbounded" if self.diverged(p) else self.limits()
+        return (self.diverged(p) if self.is_far(p) else "") or self.limits()
 
-    def diverged(self, p: Point) -> bool:
-        """Whether the point is so far away that the program counts as unbounded."""
-        far = largest(p.w) > self.options.diverging_iterates_tol
-        return far or p.f / self.form.f_scale < UNBOUNDED or p.f < -LOST * max(1.0, abs(self.f_start))
+    def is_far(self, p: Point) -> bool:
+        """Whether the variables are so large, or the objective is so low, that they seem to have no bound."""
+        low = p.f / self.form.f_scale < UNBOUNDED or p.f < -LOST * max(1.0, abs(self.f_start))
+        return low or largest(p.w) > self.options.diverging_iterates_tol
+
+    def diverged(self, p: Point) -> str:
+        """The program is unbounded where that happens at points that are nearly feasible; else their violation has to
+        be reduced first, and where it was already, the method has failed."""
+        form = self.form
+        scale = form.c_scale[form.jacobian_pattern[0]]
+        violation, J = np.abs(p.c) / form.c_scale, p.J / scale
+        if relative_to_terms(violation, form.jacobian_pattern, J, p.w) <= NEARLY:
+            return "unbounded"
+        self.returned += 1
+        return "search" if self.returned == 1 else "failed"
 
     def is_acceptable(self, p: Point) -> bool:
         """Whether the errors are within the acceptable ones."""

@@ -54,7 +54,8 @@ class InteriorOptions:
     bound_mult_init_val, constr_mult_init_max : float
         First multipliers of bounds; the largest multiplier of a row from least squares.
     warm_start_bound_push, warm_start_mult_bound_push : float
-        The same of a warm start: distances and multipliers are at least this.
+        The same of a warm start: distances and multipliers are at least this. (Unless they are given, a start from
+        much nearer is tried before.)
     bound_relax_factor : float
         Bounds and sides of rows are widened by this much, relative to their size, while iterating. At the end they are
         exact (IPOPT's are not), except where they leave no interior.

@@ -9,6 +9,7 @@ import numpy as np
 
 from ...errors import EvaluationError
 from ..nlp import NonlinearProgram
+from ..outcome import relative_to_terms
 
 __all__ = ["ScaledProgram"]
 
@@ -87,6 +88,12 @@ class ScaledProgram:
         other.weight = 0.0
         return other
 
+    def near(self, x: np.ndarray, width: float, seed: int) -> np.ndarray:
+        """A point at random within the bounds and a distance of ``x``, relative to the sizes of the variables."""
+        reach = width * np.maximum(1.0, np.abs(x))
+        low, high = np.maximum(self.lower, x - reach), np.minimum(self.upper, x + reach)
+        return np.random.default_rng(seed).uniform(low, high)
+
     # -- evaluation ----------------------------------------------------------------------------------------
 
     def full(self, x: np.ndarray) -> np.ndarray:
@@ -135,8 +142,13 @@ class ScaledProgram:
         """How far each row is outside its sides."""
         return np.maximum(np.maximum(self.row_lower - c, c - self.row_upper), 0.0)
 
+    def relative_violation(self, x: np.ndarray, c: np.ndarray, J: np.ndarray) -> float:
+        """The largest violation, each relative to the terms of its row."""
+        return relative_to_terms(self.violation(c), self.jacobian_pattern, J, x)
+
 
 def _finite(value: Any, what: str) -> Any:
+    value = np.asarray(value, dtype=float) if isinstance(value, np.ndarray) else value
     if not np.isfinite(value).all():
         raise EvaluationError(f"{what} is not finite")
     return value

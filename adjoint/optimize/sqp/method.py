@@ -42,8 +42,8 @@ from .curvature import Curvature
 from .filter import Filter
 from .options import SQPOptions
 from .quadratic import QuadraticSolution
-from .restart import curved_away, shifted_at_random
-from .subproblem import FEASIBLE, Subproblem, dense_jacobian, linearized, most_feasible, steered
+from .restart import below_saddle, less_violated, shifted_at_random
+from .subproblem import FEASIBLE, Subproblem, dense_jacobian, first_multipliers, linearized, most_feasible, steered
 
 __all__ = ["solve"]
 
@@ -51,14 +51,16 @@ ACCEPT, GOOD, POOR = 1e-4, 0.75, 0.25  # shares of the predicted reduction
 GROW, SHRINK = 3.0, 0.4
 SMALLEST, LARGEST = 1e-13, 1e10  # radii
 UNBOUNDED = 1e20
-NEARLY = 1e-6  # violation, relative to the variables, that far points may have
-FAR = 1e12  # the same, where steps end in rounding
+NEARLY = 1e-4  # violation, relative to the terms of the row, that far points may have
+FAR = 1e12  # objective of far points, where steps end in rounding
 SATURATED = 0.99  # multipliers this near to the price belong to rows that the subproblem leaves violated
 STATIONARY, LOOSE = 1e-7, 1e-5  # relative reduction of the violation at its minimum; where all progress has ended
 ROUNDING = 50.0 * np.finfo(float).eps
 FALL = 20.0  # a price this much above the multipliers comes down
 AGAIN = 100.0  # how much dearer violations, and shorter the steps, are the second time
 RESTARTS, SHIFT = 4, 1e-1  # how often, and how far at random, a point is left where the violation is stationary
+SADDLES = 5  # points of first order that are left at most
+LEFT = 0.9  # share of the violation left at a stationary point that counts as less
 RESTORING = 100  # iterations without the objective from there
 FALLS = 10  # as often as this at most
 
@@ -116,7 +118,7 @@ class Run:
         self.radius, self.price, self.falls = options.initial_radius, options.initial_penalty, 0
         self.fresh = True  # no step yet from this point
         self.error_text = ""
-        self.attempts = 0
+        self.attempts = self.saddles = 0
         self.kept: tuple[float, Point, np.ndarray, Errors] | None = None  # where the violation was least
         if y is None:
             self.y = first_multipliers(program, p)
@@ -130,16 +132,13 @@ class Run:
         """Run to the end."""
         self.e = errors(self.program, self.p, self.y)
         self.note(0.0, 0, "")
-        status = self.judge()
+        status = self.left(self.judge())
         while not status:
             try:
                 status = self.step()
             except EvaluationError as error:
                 status, self.error_text = "evaluation_error", str(error)
-            status = status or self.judge()
-            stuck = status == "failed" and not self.acceptable()
-            if (stuck or status == "infeasible") and self.restarted():
-                status = ""
+            status = self.left(status or self.judge())
         if status in ("infeasible", "failed") and self.kept is not None:
             if self.kept[0] < float(self.program.violation(self.p.c).sum()):
                 _, self.p, self.y, self.e = self.kept
@@ -150,11 +149,21 @@ class Run:
         if status == "failed":
             status = self.reason()
         detail = self.error_text if status == "evaluation_error" else ""
-        tol = self.options.constr_viol_tol
+        tol = self.options.tol if status == "infeasible" else self.options.constr_viol_tol  # of rows that are named
         return outcome(self.program, self.p, self.y, status, self.log.iterations, detail, tol)
 
+    def left(self, status: str) -> str:
+        """The status, or "" where its point is stationary but not what is sought, and was left."""
+        acceptable = status == "failed" and self.acceptable()
+        if (status == "optimal" or acceptable) and self.below():
+            return ""
+        if (status == "infeasible" or (status == "failed" and not acceptable)) and self.restarted():
+            return ""
+        return status
+
     def note(self, step: float, inner: int, flag: str) -> None:
-        """Log the point; flags: s corrected, - refused, e not evaluable, q inaccurate subproblem, t tiny, p moved."""
+        """Log the point; flags: s corrected, - refused, e not evaluable, q inaccurate subproblem, t tiny, p moved away,
+        b moved below a saddle."""
         self.log.record(self.p, self.y, self.e, self.price, step, self.radius, inner, flag)
 
     def within(self, e: Errors, tol: float) -> bool:
@@ -178,8 +187,7 @@ class Run:
             return "optimal"
         far = float(np.abs(self.p.x).max(initial=0.0)) > UNBOUNDED
         if self.p.f / self.program.f_scale < -UNBOUNDED or far:
-            violation = float(self.program.violation(self.p.c).max(initial=0.0))
-            return "unbounded" if violation <= NEARLY * float(np.abs(self.p.x).max(initial=1.0)) else "failed"
+            return "unbounded" if self.nearly_feasible() else "failed"
         return self.log.limits()
 
     # -- one step ------------------------------------------------------------------------------------------
@@ -195,7 +203,7 @@ class Run:
         self.price = sub.program.price
         if sub.violation > self.options.constr_viol_tol and s.violation > 0.9 * sub.violation and self.stationary():
             return "infeasible"
-        predicted = reduction(sub, s)
+        predicted = sub.reduction(s)
         e = errors(program, p, s.y)
         if e.total < self.e.total:
             self.y, self.e = s.y, e
@@ -307,7 +315,7 @@ class Run:
             return False
         self.attempts += 1
         sub = linearized(program, self.p, self.B, 1.0, self.price)
-        new = curved_away(program, self.p, sub) if violation > o.constr_viol_tol else None
+        new = less_violated(program, self.p, sub) if violation > o.constr_viol_tol else None
         if new is None:
             self.price, self.radius = o.initial_penalty, o.initial_radius
             if self.attempts == 1 and not np.array_equal(self.p.x, program.x0):
@@ -317,19 +325,41 @@ class Run:
                 new = self.feasible(shifted_at_random(program, self.p, sub, SHIFT, self.attempts))
         if new is None:
             return False
+        new = evaluated(program, new.x)
         step = float(np.abs(new.x - self.p.x).max(initial=0.0))
+        reached = float(program.violation(new.c).sum())
+        self.filter = Filter(reached)
+        if reached < LEFT * self.kept[0]:  # never back: the penalty function and the filter forbid what was left
+            self.filter.largest = LEFT * self.kept[0]
+            self.price = max(self.price, (new.f - self.kept[1].f) / (0.5 * self.kept[0]))
         self.p, self.y = new, np.zeros(program.m)
-        self.filter = Filter(float(program.violation(new.c).sum()))
         self.e, self.fresh = errors(program, new, self.y), True
         self.note(step, 0, "p")
+        return True
+
+    def below(self) -> bool:
+        """Leave a saddle point that satisfies the conditions of first order; False where it is none."""
+        if self.saddles >= SADDLES or not self.curvature.exact or self.log.stopped:
+            return False
+        sub = linearized(self.program, self.p, self.B, 1.0, max(self.price, 2.0 * float(np.abs(self.y).max(initial=0))))
+        new = below_saddle(self.program, self.p, sub, self.y)
+        if new is None:
+            return False
+        step = float(np.abs(new.x - self.p.x).max(initial=0.0))
+        self.saddles += 1
+        self.p, self.price, self.radius = new, sub.program.price, min(self.options.initial_radius, 3.0 * step)
+        self.filter = Filter(float(self.program.violation(new.c).sum()))
+        self.e, self.fresh = errors(self.program, new, self.y), True
+        self.note(step, 0, "b")
         return True
 
     def feasible(self, p: Point | None) -> Point | None:
         """A point near that satisfies the rows, or violates them less, found without the objective."""
         if p is None:
             return None
+        program = self.program.without_objective()
         options = replace(self.options, max_iter=RESTORING, print_level=0)
-        run = Run(self.program.without_objective(), p, options, None, None)
+        run = Run(program, evaluated(program, p.x), options, None, None)
         run.attempts = RESTARTS
         run.solve()
         try:
@@ -350,8 +380,12 @@ class Run:
         """Why no progress is possible any further."""
         if self.stationary(LOOSE):
             return "infeasible"
-        far = self.p.f / self.program.f_scale < -FAR * max(1.0, float(self.program.violation(self.p.c).sum()))
-        return "unbounded" if far else "failed"
+        far = self.p.f / self.program.f_scale < -FAR
+        return "unbounded" if far and self.nearly_feasible() else "failed"
+
+    def nearly_feasible(self) -> bool:
+        """Whether a far point violates the rows little, relative to their terms."""
+        return self.program.relative_violation(self.p.x, self.p.c, self.p.J) <= NEARLY
 
     def stationary(self, tol: float = STATIONARY) -> bool:
         """Whether the violation cannot be reduced, to first order."""
@@ -359,17 +393,3 @@ class Run:
         if sub.violation <= self.options.constr_viol_tol:
             return False
         return sub.violation - most_feasible(sub).violation <= tol * max(1.0, sub.violation)
-
-
-def reduction(sub: Subproblem, s: QuadraticSolution) -> float:
-    """The reduction of the penalty function that the subproblem predicts."""
-    return sub.program.price * (sub.violation - s.violation) - sub.change(s)
-
-
-def first_multipliers(program: ScaledProgram, p: Point) -> np.ndarray:
-    """Multipliers of the rows by least squares, where they are not too large; else zero."""
-    if not program.m:
-        return np.zeros(0)
-    q = linearized(program, p, np.eye(program.n), 1.0, 1e3).program
-    s = Subproblem(replace(q, low=np.minimum(q.low, 0.0), high=np.maximum(q.high, 0.0)), 0.0).solve()
-    return s.y if float(np.abs(s.y).max(initial=0.0)) < 900.0 else np.zeros(program.m)

@@ -1,9 +1,9 @@
-"""Ways out of stationary points of the violation, which may be saddles: along negative curvature, and at random.
+"""Ways out of stationary points: along negative curvature, and at random.
 
-The violation of the rows has a minimum to first order where the linearized rows cannot be met better. It is none where
-the Hessian ``W = Σ yᵢ ∇²cᵢ``, with the multipliers ``y`` of the least violation (±1 on violated rows), has a negative
-eigenvalue in the null space of the rows and bounds that hold: along its vector, made feasible for the linearization,
-the violation falls.
+A point may satisfy the conditions of first order, of an optimum or of the least violation, and yet be a saddle. It is
+one where the Hessian ``W = σ ∇²f + Σ yᵢ ∇²cᵢ`` has a negative eigenvalue in the null space of the rows and bounds that
+hold; ``y`` are the multipliers, or those of the least violation with ``σ = 0`` (±1 on violated rows). Along its vector,
+made feasible for the rows to second order, the penalty function ``σ f + ν Σ violation`` falls.
 
 References
 ----------
@@ -26,53 +26,78 @@ from .curvature import dense_hessian
 from .quadratic import solve_quadratic
 from .subproblem import Subproblem, most_feasible
 
-__all__ = ["curved_away", "shifted_at_random"]
+__all__ = ["below_saddle", "less_violated", "shifted_at_random"]
 
 CURVED = 1e-6  # negative eigenvalue that counts, relative to the largest entry
-FALLS = 1e-4  # of the violation, relative, at least
-LENGTHS = 1.0, 0.3, 0.1, 0.03, 0.01, 1e-3  # of the steps tried
-HELD = 1e-6, 0.99  # multipliers of rows that hold, between the one of no use and the one of violated rows
+FALLS = 1e-4  # of the violation, relative; of the penalty function, relative to what the curvature promises
+LENGTHS = 1.0, 0.3, 0.1, 0.03, 0.01, 1e-3  # of the steps tried, relative to the variables
+NONE = 1e-6  # multipliers of no use
+VIOLATED = 0.99  # multipliers of violated rows, whose price is 1
 
 
-def curved_away(program: ScaledProgram, p: Point, sub: Subproblem) -> Point | None:
-    """A point of smaller violation along negative curvature, or None; ``sub`` is the linearization at ``p``."""
+def less_violated(program: ScaledProgram, p: Point, sub: Subproblem) -> Point | None:
+    """A point of smaller violation where that is stationary, or None; ``sub`` is the linearization at ``p``."""
+    y = most_feasible(sub).y
+    y = np.where(np.abs(y) > NONE, y, 0.0)
+    held = (program.equality | (y != 0.0)) & (np.abs(y) < VIOLATED)
+    return _curved_away(program.without_objective(), p, replace(sub, program=replace(sub.program, price=1.0)), y, held)
+
+
+def below_saddle(program: ScaledProgram, p: Point, sub: Subproblem, y: np.ndarray) -> Point | None:
+    """A point of smaller penalty function where the conditions of first order hold, or None."""
+    held = program.equality | (np.abs(y) > NONE * max(1.0, float(np.abs(y).max(initial=0.0))))
+    return _curved_away(program, p, sub, y, held)
+
+
+def _curved_away(program: ScaledProgram, p: Point, sub: Subproblem, y: np.ndarray, held: np.ndarray) -> Point | None:
     if program.hessian_pattern is None:
         return None
     size = np.maximum(1.0, np.abs(p.x))
-    least = most_feasible(sub)
-    y = np.where(np.abs(least.y) > HELD[0], least.y, 0.0)
+    r = program.weight * p.g + program.transpose_dot(p.J, y)
+    at = ((p.x - program.lower <= 1e-8) & (r > NONE)) | ((program.upper - p.x <= 1e-8) & (r < -NONE))
+    _, Z = null_space(np.vstack([sub.program.A[held], np.eye(program.n)[at]]) * size)
     try:
-        W = dense_hessian(program, p.x, y, 0.0) * size * size[:, None]
+        W = dense_hessian(program, p.x, y) * size * size[:, None]
     except EvaluationError:
         return None
-    r = program.transpose_dot(p.J, y)
-    at = ((p.x - program.lower <= 1e-8) & (r > HELD[0])) | ((program.upper - p.x <= 1e-8) & (r < -HELD[0]))
-    held = (program.equality | (y != 0.0)) & (np.abs(y) < HELD[1])
-    _, Z = null_space(np.vstack([sub.program.A[held], np.eye(program.n)[at]]) * size)
     values, vectors = np.linalg.eigh(Z.T @ W @ Z)
     if not len(values) or values[0] >= -CURVED * float(np.abs(W).max()):
         return None
-    best, best_violation = None, (1.0 - FALLS) * sub.violation
     v = Z @ vectors[:, 0]
-    for x in _trials(program, p, sub, size, v / np.abs(v).max()):
+    v /= np.abs(v).max()
+    first, price = program.weight * p.f + sub.program.price * sub.violation, sub.program.price
+    best, least = None, np.inf
+    for x, length in _trials(program, p, sub, size, v):
         try:
             f, c = program.values(x)
-            violation = float(program.violation(c).sum())
-            if violation < best_violation:
-                best, best_violation = Point(x, f, c, *program.derivatives(x)), violation
+            merit = f + price * float(program.violation(c).sum())
+            promised = FALLS * max(sub.violation, -0.5 * values[0] * length**2 * (v @ v))
+            if merit < min(least, first - promised):
+                best, least = x, merit
         except EvaluationError:
             continue
-    return best
+    return None if best is None else evaluated(program, best)
 
 
-def _trials(program: ScaledProgram, p: Point, sub: Subproblem, size: np.ndarray, v: np.ndarray) -> Iterator[np.ndarray]:
+def _trials(
+    program: ScaledProgram, p: Point, sub: Subproblem, size: np.ndarray, v: np.ndarray
+) -> Iterator[tuple[np.ndarray, float]]:
+    """Points along ``±v``, feasible for the linearization, and corrected for the curvature of the rows."""
     for sign in (1.0, -1.0):
-        d = _feasible_direction(sub, sign * v * size, size)
+        direction = _nearest(sub, sign * v * size, size)
         for length in LENGTHS:
-            yield np.clip(p.x + length * d, program.lower, program.upper)
+            d = length * direction
+            x = np.clip(p.x + d, program.lower, program.upper)
+            yield x, length
+            try:
+                c = program.values(x)[1]
+            except EvaluationError:
+                continue
+            d = _nearest(sub.shifted(c - p.c - sub.program.A @ d), d, size)
+            yield np.clip(p.x + d, program.lower, program.upper), length
 
 
-def _feasible_direction(sub: Subproblem, d: np.ndarray, size: np.ndarray) -> np.ndarray:
+def _nearest(sub: Subproblem, d: np.ndarray, size: np.ndarray) -> np.ndarray:
     """The step nearest to ``d`` that does not violate the linearization more than it must."""
     B = np.diag(1.0 / size**2)
     price = 1e3 * float(np.abs(B @ d).max(initial=1.0))
@@ -83,9 +108,8 @@ def shifted_at_random(program: ScaledProgram, p: Point, sub: Subproblem, width: 
     """A point at random near ``p``, within the bounds and feasible to the linearization as far as can be; None where
     there is no value."""
     size = np.maximum(1.0, np.abs(p.x))
-    low, high = np.maximum(program.lower, p.x - width * size), np.minimum(program.upper, p.x + width * size)
-    d = np.random.default_rng(seed).uniform(low, high) - p.x
-    for step in (_feasible_direction(sub, d, size), d):
+    d = program.near(p.x, width, seed) - p.x
+    for step in (_nearest(sub, d, size), d):
         if np.abs(step / size).max(initial=0.0) > 1e-3 * width:
             try:
                 return evaluated(program, np.clip(p.x + step, program.lower, program.upper))

@@ -15,7 +15,15 @@ import numpy as np
 from ..scaled import Point, ScaledProgram
 from .quadratic import QuadraticProgram, QuadraticSolution, solve_quadratic
 
-__all__ = ["FEASIBLE", "Subproblem", "dense_jacobian", "linearized", "most_feasible", "steered"]
+__all__ = [
+    "FEASIBLE",
+    "Subproblem",
+    "dense_jacobian",
+    "first_multipliers",
+    "linearized",
+    "most_feasible",
+    "steered",
+]
 
 FEASIBLE = 1e-9  # violation of the linearization that counts as none
 SHARE = 0.1  # of the possible reduction of the violation that a step must have
@@ -38,6 +46,10 @@ class Subproblem:
         """The change of the objective that the model predicts."""
         q = self.program
         return float(q.g @ s.d + 0.5 * s.d @ q.B @ s.d)
+
+    def reduction(self, s: QuadraticSolution) -> float:
+        """The reduction of the penalty function that the model predicts."""
+        return self.program.price * (self.violation - s.violation) - self.change(s)
 
     def shifted(self, residual: np.ndarray) -> Subproblem:
         """With other constant parts of the rows: ``c(x + d) − J d``, less ``c(x)``, for the second-order correction."""
@@ -83,3 +95,12 @@ def steered(sub: Subproblem, largest: float) -> tuple[Subproblem, QuadraticSolut
         sub = replace(sub, program=replace(sub.program, price=RAISE * sub.program.price))
         s = sub.solve()
     return sub, s
+
+
+def first_multipliers(program: ScaledProgram, p: Point) -> np.ndarray:
+    """Multipliers of the rows by least squares, where they are not too large; else zero."""
+    if not program.m:
+        return np.zeros(0)
+    q = linearized(program, p, np.eye(program.n), 1.0, 1e3).program
+    s = Subproblem(replace(q, low=np.minimum(q.low, 0.0), high=np.maximum(q.high, 0.0)), 0.0).solve()
+    return s.y if float(np.abs(s.y).max(initial=0.0)) < 900.0 else np.zeros(program.m)
