@@ -18,6 +18,7 @@ HESSIAN = {"newton-cg", "dogleg", "trust-ncg", "trust-krylov", "trust-exact", "t
 PRODUCTS = {"newton-cg", "trust-ncg", "trust-krylov", "trust-constr"}
 BOUNDS = {"nelder-mead", "powell", "l-bfgs-b", "tnc", "slsqp", "trust-constr", "cobyla", "cobyqa"}
 CONSTRAINTS = {"slsqp", "trust-constr", "cobyla", "cobyqa"}
+PATIENCE = 5  # of L-BFGS-B: evaluations without a lower value, in limits of a line search
 MANY = 200  # variables from which Hessian–vector products are used rather than the Hessian
 
 
@@ -49,7 +50,39 @@ def solve_with_scipy(task: Task) -> scipy.optimize.OptimizeResult:
     if problem.constraints:
         keywords["constraints"] = [c for label in reduced.names for c in _constraints(reduced, label, key)]
     reduced.value(x0)  # a start that does not solve is the user's to know
+    if key == "l-bfgs-b":
+        return finish(reduced, _lbfgsb(reduced, x0, keywords))
     return finish(reduced, scipy.optimize.minimize(reduced.value, x0, **keywords))
+
+
+class _NoProgressError(Exception):
+    pass
+
+
+def _lbfgsb(reduced: Reduced, x0: np.ndarray, keywords: dict[str, Any]) -> scipy.optimize.OptimizeResult:
+    """L-BFGS-B, but for a line search without end: where rounding hides the decrease it can evaluate for ever, because
+    SciPy's limits are looked at between iterations only."""
+    most = PATIENCE * max(int(keywords["options"].get("maxls", 20)), 1)
+    best, at, calls, lower, since = np.inf, x0, 0, 0, 0
+
+    def value(x: np.ndarray) -> float:
+        nonlocal best, at, calls, lower, since
+        f = reduced.value(x)
+        calls += 1
+        if f < best:
+            best, at, lower, since = f, x.copy(), lower + 1, 0
+        else:
+            since += 1
+            if since > most:
+                raise _NoProgressError
+        return f
+
+    try:
+        return scipy.optimize.minimize(value, x0, **keywords)
+    except _NoProgressError:
+        message = f"ABNORMAL: no lower value in {since} evaluations of one line search: rounding hides the decrease"
+        found = {"x": at, "fun": best, "jac": reduced.gradient(at), "nit": lower, "nfev": calls, "njev": calls}
+        return scipy.optimize.OptimizeResult(**found, success=False, status=2, message=message)
 
 
 def _constraints(reduced: Reduced, label: str, key: str) -> list[Any]:

@@ -86,7 +86,7 @@ def internal_forces(elements: int = 50) -> adj.Program:
 
 
 def problem(elements: int = 50, build: Callable[[int], adj.Program] = model) -> adj.Problem:
-    """Minimize the compliance at a given volume, an input that other values may be given to: values={"available": 0.02}."""
+    """Minimize the compliance at a given volume: an input, so that ``values={"available": 0.02}`` is another."""
     m = build(elements)
     available = m.input("available", VOLUME)
     scale = 1e-4  # methods stop on absolute changes: bring the objective near 1

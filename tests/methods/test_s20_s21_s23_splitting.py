@@ -11,15 +11,19 @@ import scipy
 
 import adjoint as adj
 from adjoint.errors import ModelError, NameLookupError
+from adjoint.learn import dense, parameters
 from adjoint.optimize.splitting.functional import Module, boost
 from adjoint.optimize.splitting.networks import (
+    TANH,
     NetworkADMM,
     activation_update,
+    cross_entropy_update,
     gram_sums,
     hinge_update,
     network_admm,
     relu_update,
     squared_update,
+    tanh_update,
     weights_of_sums,
 )
 
@@ -77,6 +81,31 @@ def test_updates_against_brute_force(seed: int) -> None:
         assert found == pytest.approx(want, abs=1e-4)
 
 
+@pytest.mark.parametrize("seed", range(12))
+def test_tanh_update_is_the_global_minimizer(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    a, m = 1.5 * rng.normal(size=8), 3 * rng.normal(size=8)
+    gamma, beta = rng.uniform(0.2, 10, size=2)
+    found = tanh_update(a, m, gamma, beta)
+    for k in range(8):
+
+        def cost(z: Any, k: int = k) -> Any:
+            return gamma * (a[k] - np.tanh(z)) ** 2 + beta * (z - m[k]) ** 2
+
+        assert cost(found[k]) <= cost(brute(cost, -15.0, 15.0)) + 1e-9
+
+
+@pytest.mark.parametrize("beta", [1e-3, 1.0, 30.0])
+def test_cross_entropy_update_is_stationary(beta: float) -> None:
+    rng = np.random.default_rng(4)
+    m, lam = 5 * rng.normal(size=(4, 50)), rng.normal(size=(4, 50))
+    lam -= lam.mean(axis=0)
+    y = np.eye(4)[rng.integers(0, 4, size=50)].T
+    z = cross_entropy_update(y, m, lam, beta)
+    p = np.exp(z - z.max(axis=0))
+    np.testing.assert_allclose(p / p.sum(axis=0) - y + lam + 2 * beta * (z - m), 0.0, atol=1e-8)
+
+
 def test_activation_and_weights_are_least_squares() -> None:
     rng = np.random.default_rng(1)
     W, z, h = rng.normal(size=(3, 4)), rng.normal(size=(3, 7)), rng.normal(size=(4, 7))
@@ -84,6 +113,9 @@ def test_activation_and_weights_are_least_squares() -> None:
     want = np.linalg.lstsq(stacked, np.concatenate([np.sqrt(2.0) * z, np.sqrt(5.0) * h]), rcond=None)[0]
     np.testing.assert_allclose(activation_update(W, z, h, 2.0, 5.0), want, rtol=1e-10)
     np.testing.assert_allclose(weights_of_sums([gram_sums(z, h)]), z @ np.linalg.pinv(h), rtol=1e-9)
+    ridge = np.array([2.0, 2.0, 2.0, 0.0])  # min |z − W h|² + 2 |W|², the last column left out
+    W = weights_of_sums([gram_sums(z, h)], ridge)
+    np.testing.assert_allclose((W @ h - z) @ h.T + ridge * W, 0.0, atol=1e-10)
 
 
 def test_sharded_sums_are_the_sums() -> None:
@@ -132,6 +164,90 @@ def test_two_gaussians_are_told_apart() -> None:
         net = network_admm([(X, y)], [10, 5, 1], seed=seed)
         accuracy.append(float(np.mean((net(X_test) > 0.5) == y_test)))
     assert np.median(accuracy) > 0.99
+
+
+def test_the_other_order_of_penalties_is_a_guess() -> None:
+    """β = 10 and γ = 1, as one implementation has them."""
+    accuracy = []
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        (X, y), (X_test, y_test) = gaussians(rng), gaussians(rng)
+        net = network_admm([(X, y)], [10, 5, 1], beta=10.0, gamma=1.0, seed=seed)
+        accuracy.append(float(np.mean((net(X_test) > 0.5) == y_test)))
+    assert np.median(accuracy) < 0.6
+
+
+def moons(rng: np.random.Generator, n: int = 200) -> tuple[np.ndarray, np.ndarray]:
+    angle, y = rng.uniform(0, np.pi, n), np.arange(n) % 2
+    X = np.where(y == 0, [np.cos(angle), np.sin(angle)], [1 - np.cos(angle), 0.5 - np.sin(angle)])
+    return np.concatenate([X + 0.1 * rng.normal(size=X.shape), np.ones((1, n))]), y[None, :].astype(float)
+
+
+def test_two_moons_are_no_better_than_linear() -> None:
+    """What is no success: with its one multiplier the method does not beat least squares, where gradients see all."""
+    accuracy: dict[str, list[float]] = {"admm": [], "linear": [], "gradients": []}
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        (X, y), (X_test, y_test) = moons(rng), moons(rng)
+        net = network_admm([(X, y)], [20, 10, 1], seed=seed)
+        w = np.linalg.lstsq(X.T, y.T, rcond=None)[0]
+        outputs = {"admm": net(X_test), "linear": w.T @ X_test}
+        if seed < 3:
+            m = moons_network(X.T, y.T, seed)
+            found = adj.Problem(m, minimize="f", over=parameters(m)).solve("L-BFGS-B").solution
+            weights = {name: found[name] for name in parameters(m)}
+            outputs["gradients"] = m.solve({**weights, "x": X_test.T})["z"].T
+        for name, z in outputs.items():
+            accuracy[name].append(float(np.mean((z > 0.5) == y_test)))
+    assert 0.8 < np.median(accuracy["admm"]) <= np.median(accuracy["linear"]) + 0.01 < 0.92
+    assert np.median(accuracy["gradients"]) > 0.98
+
+
+def moons_network(X: np.ndarray, y: np.ndarray, seed: int) -> adj.Program:
+    """2-20-10-1 with the loss of the paper."""
+    m = adj.Program("moons")
+    x, target = m.input("x", X), m.input("y", y)
+    z = dense(m, dense(m, dense(m, x, 20, "h", np.tanh, seed=seed), 10, "g", np.tanh, seed=seed), 1, "z", seed=seed)
+    m.define("f", np.mean((z - target) ** 2))
+    return m
+
+
+def test_multipliers_at_every_equation_reach_an_optimum_of_the_network() -> None:
+    """With ``multipliers="all"`` the gradient of the network's own loss vanishes, slowly; with one it does not."""
+    rng = np.random.default_rng(5)
+    X, W = rng.normal(size=(2, 40)), [0.7 * rng.normal(size=(4, 3)), 0.7 * rng.normal(size=(1, 5))]
+    y = np.tanh(X[:1]) * 0.8 + 0.3 * X[1:] + 0.1
+
+    def loss(weights: list[np.ndarray]) -> tuple[float, list[np.ndarray]]:
+        m = adj.Program()
+        W1, W2 = m.input("W1", weights[0]), m.input("W2", weights[1])
+        z = W2[:, :4] @ np.tanh(W1[:, :2] @ X + W1[:, 2:]) + W2[:, 4:]
+        m.define("f", np.sum((z - y) ** 2) + 0.1 * np.sum(W1[:, :2] ** 2) + 0.1 * np.sum(W2[:, :4] ** 2))
+        s = m.solve()
+        return s["f"], [s.gradient("f", wrt=name) for name in ("W1", "W2")]
+
+    slopes, gaps = {}, {}
+    for kind in ("output", "all"):
+        net = network_admm(
+            [(X[:, :15], y[:, :15]), (X[:, 15:], y[:, 15:])],
+            [4, 1],
+            squared_update,
+            activation=TANH,
+            bias=True,
+            ridge=0.1,
+            beta=1.0,
+            gamma=1.0,
+            weights=W,
+            multipliers=kind,
+            iterations=1000,
+        )
+        slopes[kind] = max(float(np.abs(g).max()) for g in loss(net.weights)[1])
+        gaps[kind] = max(float(np.abs(s.a[0] - np.tanh(s.z[0])).max()) for s in net.shards)
+        np.testing.assert_allclose(net(X[:, :3]), net(X)[:, :3])
+    assert slopes["all"] < 0.1 * slopes["output"] and slopes["output"] > 0.1
+    assert gaps["all"] < 1e-4
+    with pytest.raises(ModelError, match="multipliers is"):
+        network_admm([(X, y)], [4, 1], multipliers="none")
 
 
 def test_shards_on_an_executor_change_nothing() -> None:

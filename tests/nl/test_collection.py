@@ -44,8 +44,8 @@ def test_published_optima(data: Path, collection: str) -> None:
 
 @pytest.mark.slow
 def test_every_hock_schittkowski_problem_is_solved(data: Path) -> None:
-    """From the starts of the files, but for two. hs048 lost a square in translation: its objective falls along a feasible
-    ray. From the start of hs085 no method finds a feasible point, and IPOPT diverges."""
+    """From the starts of the files, but for two. hs048 lost a square in translation: its objective falls along a
+    feasible ray. From the start of hs085 no method finds a feasible point, and IPOPT diverges."""
     with (data / "nl" / "hs_suite" / "references.csv").open(encoding="utf-8", newline="") as file:
         diverges = {row["name"] for row in csv.DictReader(file) if row["ipopt_status"] == "Diverging_Iterates"}
     assert diverges == {"hs048", "hs085"}

@@ -44,11 +44,14 @@ def every_kind() -> tuple[adj.Program, list[adj.Expr]]:
         np.where(x > 0, x, 3.0),
         A * np.ones((3, 1)) + x[:4],
         np.linalg.solve(A[:3, :3] + 5 * np.eye(3), x[:3]),
+        np.min(np.exp(A.reshape(2, 3, 2)), axis=(0, 2)),
+        adj.logsumexp(A, axis=0),
+        np.linalg.norm(A, axis=1) + x[:3],
     ]
     return m, out
 
 
-@pytest.mark.parametrize("k", range(16))
+@pytest.mark.parametrize("k", range(19))
 def test_elements_are_those_of_the_whole(k: int) -> None:
     m, expressions = every_kind()
     e = expressions[k]
@@ -60,7 +63,7 @@ def test_elements_are_those_of_the_whole(k: int) -> None:
     np.testing.assert_allclose(solution["part"], np.reshape(solution["whole"], -1)[positions], rtol=1e-13)
 
 
-@pytest.mark.parametrize("k", range(16))
+@pytest.mark.parametrize("k", range(19))
 def test_incidence_is_what_elements_need(k: int) -> None:
     m, expressions = every_kind()
     e, variables = expressions[k], list(m.inputs)
@@ -73,6 +76,16 @@ def test_incidence_is_what_elements_need(k: int) -> None:
         if e.op.name != "matmul":  # blocks take whole rows and columns of a product
             assert have == want
         assert set(have) <= set(want)
+
+
+def test_parts_that_no_element_needs_are_left_out() -> None:
+    m = adj.Program()
+    x, s = m.input("x", np.ones(3)), m.input("s", 2.0)
+    e = adj.array([s, x[0], s * x[2]])
+    found = needed([(e, np.array([1]))])
+    assert s not in found and found[x].tolist() == [0]
+    m.define("part", elements([(e, np.array([1]))], lambda v, p: v.reshape(-1)[p])[0])
+    assert m.solve()["part"] == 1.0
 
 
 def test_terms_add_up() -> None:
@@ -149,9 +162,19 @@ def test_all_executors_give_the_same() -> None:
 
 
 def test_residual_balancing_recovers_from_a_bad_penalty() -> None:
-    fixed = {"blocks": HALVES, "executor": "serial", "penalty": 1e-3, "max_iter": 60}
+    fixed = {"blocks": HALVES, "executor": "serial", "penalty": 1e-3, "max_iter": 60, "memory": 0}
     assert chain().solve("admm", options=fixed).success
     assert not chain().solve("admm", options={**fixed, "balance": False}).success
+
+
+def test_acceleration_saves_most_iterations_and_changes_no_answer() -> None:
+    options = {"blocks": 3, "executor": "serial", "balance": False, "penalty": 0.1, "tol": 1e-8, "max_iter": 150}
+    whole = chain().solve("interior-point", formulation="full")
+    plain = chain().solve("admm", options={**options, "memory": 0})
+    fast = chain().solve("admm", options=options)
+    assert fast.success and not plain.success
+    np.testing.assert_allclose(fast.x, whole.x, atol=1e-5)
+    np.testing.assert_allclose(fast.multipliers["y"], whole.multipliers["y"], atol=1e-4)
 
 
 def test_penalties_by_name_and_inner_method() -> None:

@@ -28,6 +28,7 @@ from adjoint.optimize.splitting import (
     sharing,
 )
 from adjoint.optimize.splitting.workers import Workers
+from benchmarks import consensus as benchmark
 from tests.optimize.splitting_cases import WEIGHTS, chain, logistic_data, logistic_optimum, logistic_problem
 
 has_dask = pytest.mark.skipif(importlib.util.find_spec("distributed") is None, reason="distributed is not installed")
@@ -213,7 +214,7 @@ def test_work_that_is_late_is_done_again() -> None:
 def test_work_that_is_never_answered_is_an_error() -> None:
     problem, shards, _, _ = least_squares()
     executor = Silent(every=1)
-    with pytest.raises(WorkerError, match=r"block \d was sent 3 times, and gave no answer, the last time for 0.2 s"):
+    with pytest.raises(WorkerError, match=r"block \d was sent 3 times and gave no answer, the last time for 0.2 s"):
         consensus(problem, shards, executor=executor, options={"timeout": 0.05, "retries": 2})
     assert len(executor.given) == 9 and all(future.cancelled() for future in executor.given)
 
@@ -368,3 +369,31 @@ def test_dask_with_a_killed_worker(rows: int, at: int, cluster: Any) -> None:
         )
     assert found.success and found.nit > at
     assert np.abs(found.x["w"] - logistic_optimum(SHARDS, rows)).max() < 1e-4
+
+
+@has_dask
+@pytest.mark.slow
+def test_dask_with_a_worker_that_hangs(cluster: Any) -> None:
+    """It is not lost, as far as the scheduler can tell: what it has is late, and goes to the other one."""
+    stopped: list[int] = []
+
+    def callback(record: Any, values: Any) -> None:
+        if record.iteration == 3:
+            stopped.append(next(iter(cluster.run(os.getpid).values())))
+            os.kill(stopped[0], signal.SIGSTOP)
+
+    options = {**BIG, "penalty": 80.0, "timeout": 2.0}
+    work = [(k, 500) for k in range(8)]
+    try:
+        with cluster.get_executor() as executor:
+            found = consensus(logistic_problem, work, executor=executor, options=options, callback=callback)
+    finally:
+        for pid in stopped:
+            os.kill(pid, signal.SIGCONT)
+    assert found.success and found.redone > 0
+    assert np.abs(found.x["w"] - logistic_optimum(8, 500)).max() < 1e-4
+
+
+def test_the_benchmark() -> None:
+    row = benchmark.measure(100, ("threads",))[0]
+    assert row.ours > 0 and "optimal" in row.note and "requests sent again" in row.note

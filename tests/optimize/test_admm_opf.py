@@ -12,6 +12,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "docs" / "examples"))
 pytest.importorskip("pypower")
 import opf
+from matpower import read_case
 
 AREA = 6  # column of the bus table
 
@@ -35,3 +36,20 @@ def test_regions_agree_on_the_optimal_power_flow(blocks: Any) -> None:
     prices, wanted = result.multipliers["active_balance"], reference.multipliers["active_balance"]
     np.testing.assert_allclose(prices, wanted, rtol=2e-3)
     assert all(b.copies < 0.3 * b.variables for b in result.blocks)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "blocks"),
+    [("case14_ieee", 2), ("case57_ieee", 3), ("case118_ieee", 2), ("case118_ieee", 3), ("case300_ieee", 3)],
+)
+def test_regions_of_larger_networks(name: str, blocks: int, data: Path) -> None:
+    """PGLib's cases, cut by the structure."""
+    problem = opf.problem(read_case(data / "pglib_opf" / f"pglib_opf_{name}.m"))
+    reference = problem.solve("interior-point", formulation="full")
+    options = {"blocks": blocks, "executor": "serial", "tol": 1e-5, "max_iter": 400}
+    result = problem.solve("admm", options=options)
+    assert result.success, result.message
+    assert result.fun == pytest.approx(reference.fun, rel=1e-4)
+    prices, wanted = result.multipliers["active_balance"], reference.multipliers["active_balance"]
+    np.testing.assert_allclose(prices, wanted, atol=1e-3 * np.abs(wanted).max())

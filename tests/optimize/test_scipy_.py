@@ -160,3 +160,13 @@ def test_trust_constr_uses_the_curvature_of_constraints() -> None:
 def test_options_that_scipy_does_not_know_are_its_to_tell() -> None:
     with pytest.warns(so.OptimizeWarning, match="nonsense"):
         adj.Problem(coupled(), minimize="f").solve(method="BFGS", options={"nonsense": 1})
+
+
+def test_a_line_search_without_end_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    problem = adj.Problem(coupled(), minimize="f")
+    expected = problem.solve("L-BFGS-B", tol=1e-12)
+    monkeypatch.setattr(scipy_, "PATIENCE", 0)  # the first value that is not lower
+    monkeypatch.setattr(Reduced, "gradient", lambda self, x: -np.ones_like(x))  # up the hill
+    ended = problem.solve("L-BFGS-B")
+    assert not ended.success and "line search" in ended.message
+    assert ended.fun >= expected.fun and ended.fun <= problem.solve("Nelder-Mead", options={"maxiter": 1}).fun

@@ -9,7 +9,6 @@ derivatives; else the cycles are solved at each point, and derivatives are total
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from copy import copy
 from typing import Any
 
 import numpy as np
@@ -73,6 +72,10 @@ class Formulation:
         self._bounds()
         self._place({}, None)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what is compiled: it is made again."""
+        return {**self.__dict__, "cache": {}, "_calls": {}, "_at": None, "_first": None}
+
     def _place(self, values: Mapping[str, Any], start: Any) -> None:
         """Where it is: values of inputs that are not moved, and the start."""
         self.values = dict(values)
@@ -96,7 +99,8 @@ class Formulation:
         >>> nlp.objective(nlp.x0), nlp.at({"p": 5.0}).objective(nlp.x0)
         (4.0, 9.0)
         """
-        other = copy(self)
+        other = object.__new__(type(self))  # not by copy, which leaves out what a pickle does
+        other.__dict__.update(self.__dict__)
         moved = {v.name for v in self.problem.variables}
         for name in values or {}:
             if name in moved:

@@ -117,15 +117,25 @@ def _penalty(nlp: Formulation, copies: Copies, shared: np.ndarray, given: Any) -
             raise ModelError(f"admm: penalty is positive, not {value!r}")
     if not copies.size:
         return np.zeros(0)
-    try:
-        slope = float(np.abs(nlp.gradient(nlp.x0)).max(initial=0.0))
-    except EvaluationError:
-        slope = 1.0
     count = np.bincount(copies.group, minlength=len(copies.names))
     size = np.bincount(copies.group, np.abs(nlp.x0[shared]), len(copies.names)) / count
-    guess = max(slope, 1e-6) / np.maximum(size, 1.0)  # so that a step of the size of a variable has the price of one
+    slope, norms = _scales(nlp)
+    reach = np.bincount(copies.group, norms[shared], len(copies.names)) / count
+    # an angle is worth the flow that it drives: by how much rows change with a variable; else by its own size
+    guess = max(slope, 1e-6) * np.where(reach > 0, reach, 1.0 / np.maximum(size, 1.0))
     chosen = [float(by_name.get(name, g)) for name, g in zip(copies.names, guess, strict=True)]
     return np.array(chosen)[copies.group]
+
+
+def _scales(nlp: Formulation) -> tuple[float, np.ndarray]:
+    """The largest slope of the objective at the start, and the norms of the columns of the Jacobian."""
+    x = np.clip(nlp.x0, nlp.lower, nlp.upper)
+    try:
+        slope = float(np.abs(nlp.gradient(x)).max(initial=0.0))
+        columns = nlp.jacobian_pattern[1]
+        return slope, np.sqrt(np.bincount(columns, nlp.jacobian(x) ** 2, nlp.n))
+    except EvaluationError:
+        return 1.0, np.zeros(nlp.n)
 
 
 def _start(nlp: Formulation, block: Block, warm: WarmStart | None) -> Any:

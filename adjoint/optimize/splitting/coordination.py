@@ -10,7 +10,9 @@
 Boyd, Parikh, Chu, Peleato and Eckstein 2011, "Distributed Optimization and Statistical Learning via the Alternating
 Direction Method of Multipliers", sections 3.3, 3.4 and 7.2. Penalties are balanced on relative residuals, as in
 Wohlberg 2017, "ADMM Penalty Parameter Selection by Residual Balancing", arXiv:1704.06209, for each variable by itself:
-angles, flows and prices differ in units.
+angles, flows and prices differ in units. With its penalties fixed, the iteration is a fixed-point iteration of z and λ,
+whose spirals are long where blocks have little curvature of their own: it is accelerated
+(:mod:`~adjoint.optimize.splitting.acceleration`).
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .acceleration import Acceleration
 from .options import SplittingOptions
 from .subproblem import Answer, Request
 from .workers import Workers
@@ -31,6 +34,7 @@ __all__ = ["Coordinated", "Copies", "Record", "coordinate"]
 UNBALANCED = 5.0  # ratio of relative residuals from which a penalty changes
 STEP = 10.0  # most change of a penalty at once
 PART = 0.01
+EVERY = 5  # iterations between changes of penalties
 RANGE = (1e-10, 1e12)  # of penalties
 Proximal = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
@@ -135,7 +139,9 @@ def coordinate(
     if prices is not None:
         state.prices = [np.array(p) for p in prices]
     latest = list(starts)
+    accelerated = Acceleration(options.memory)
     for iteration in range(1, options.max_iter + 1):
+        old = _packed(state, copies)
         requests = [
             Request(state.z[w], p, state.penalty[w], s)
             for w, p, s in zip(copies.of_block, state.prices, latest, strict=True)
@@ -159,9 +165,30 @@ def coordinate(
             return _ended(state, "stopped", "the callback stopped the iteration")
         if record.primal <= record.primal_limit and record.dual <= record.dual_limit and not record.failed:
             return _ended(state, "optimal", f"the blocks agree after {iteration} iterations")
-        if options.balance and iteration < options.balance_until:
-            state.penalty = _balanced(state, copies, count, x, before, penalty)
+        if options.balance and iteration < options.balance_until and iteration % EVERY == 0:
+            penalties = _balanced(state, copies, count, x, before, penalty)
+            if not np.array_equal(penalties, state.penalty):
+                state.penalty = penalties
+                accelerated.forget()
+                continue
+        if record.failed:
+            accelerated.forget()
+        elif iteration < options.max_iter:
+            _unpack(accelerated(old, _packed(state, copies)), state, copies)
     return _ended(state, "iteration_limit", _limit(state, options))
+
+
+def _packed(state: Coordinated, copies: Copies) -> np.ndarray:
+    """√ρ z and λ/√ρ: so the iteration has no units, and for two blocks its steps do not grow."""
+    prices = [p / np.sqrt(state.penalty[w]) for p, w in zip(state.prices, copies.of_block, strict=True)]
+    return np.concatenate([np.sqrt(state.penalty) * state.z, *prices])
+
+
+def _unpack(packed: np.ndarray, state: Coordinated, copies: Copies) -> None:
+    """Back into z and λ."""
+    z, *prices = np.split(packed, np.cumsum([copies.size, *(len(w) for w in copies.of_block)])[:-1])
+    state.z = z / np.sqrt(state.penalty)
+    state.prices = [p * np.sqrt(state.penalty[w]) for p, w in zip(prices, copies.of_block, strict=True)]
 
 
 def _ended(state: Coordinated, status: str, message: str) -> Coordinated:

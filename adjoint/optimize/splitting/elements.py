@@ -18,7 +18,7 @@ from ...primitive import BUILDERS
 from ...primitives.indexing import broadcast_to, concatenate, ravel, reshape, scatter_flat, take_flat
 from ...walk import topological
 
-__all__ = ["elements", "needed"]
+__all__ = ["elements", "needed", "reduced"]
 
 Positions = np.ndarray  # of elements, in C order; sorted, each once
 Leaf = Callable[[Variable, Positions], Expr]  # a variable and positions → the elements there, as a vector
@@ -49,7 +49,9 @@ def needed(
         if isinstance(node, Variable) and node in definitions:
             waiting.setdefault(definitions[node], []).append(positions)
         for k, arg in enumerate(node.args):
-            waiting.setdefault(arg, []).append(_of_argument(node, k, positions))
+            wanted = _of_argument(node, k, positions) if len(positions) else positions
+            if len(wanted):  # of a part of a concatenation there may be none
+                waiting.setdefault(arg, []).append(wanted)
     return found
 
 
@@ -81,7 +83,9 @@ def elements(
         if node not in found:
             continue
         positions = found[node]
-        if isinstance(node, Constant):
+        if not len(positions):
+            built[node] = constant(np.zeros(0))
+        elif isinstance(node, Constant):
             built[node] = constant(np.reshape(node.value, -1)[positions])
         elif isinstance(node, Variable):
             definition = definitions.get(node)
@@ -120,6 +124,13 @@ def _entries(node: Expr, k: int, positions: Positions) -> tuple[np.ndarray, np.n
     return at[keep], np.asarray(columns)[keep], None if values is None else np.asarray(values)[keep]
 
 
+def reduced(node: Expr) -> np.ndarray:
+    """Of a reduction over axes: for every element, the positions in the argument of what it is made of."""
+    arg, axes = node.args[0], node.params[0]
+    positions = np.arange(arg.size).reshape(arg.shape)
+    return np.moveaxis(positions, axes, range(-len(axes), 0)).reshape(node.size, -1)
+
+
 def _is_product(node: Expr) -> bool:
     return node.op is not None and node.op.name == "matmul" and node.ndim == 2
 
@@ -140,6 +151,8 @@ def _of_argument(node: Expr, k: int, positions: Positions) -> Positions:
         return _copied(node, positions)
     if op.kind == "linear" and op.entries is not None:
         return _entries(node, k, positions)[1]
+    if op.kind == "reduction":
+        return reduced(node)[positions].reshape(-1)
     if _is_product(node):
         rows, columns = _grid(node, positions)
         inner = np.arange(node.args[0].shape[1])
@@ -163,12 +176,16 @@ def _built(node: Expr, positions: Positions, at: Callable[[Expr, Positions], Exp
         out: Any = None
         for k, arg in enumerate(node.args):
             to, come, values = _entries(node, k, positions)
+            if not len(come):
+                continue
             part = at(arg, come) if values is None else constant(values) * at(arg, come)
-            if len(come) and (len(to) != count or not np.array_equal(to, np.arange(count))):
+            if len(to) != count or not np.array_equal(to, np.arange(count)):
                 part = scatter_flat(part, to, (count,))
-            if len(come):
-                out = part if out is None else out + part
+            out = part if out is None else out + part
         return constant(np.zeros(count)) if out is None else out
+    if op.kind == "reduction":
+        come = reduced(node)[positions]
+        return apply(op, (reshape(at(node.args[0], come.reshape(-1)), come.shape),), ((1,), *node.params[1:]), (count,))
     if _is_product(node):
         rows, columns = _grid(node, positions)
         a, b = node.args

@@ -10,6 +10,7 @@ import scipy.sparse as sp
 
 from ...expr import Expr, Variable
 from ...walk import topological
+from .elements import reduced
 
 __all__ = ["incidence"]
 
@@ -37,7 +38,9 @@ def incidence(
         own = sp.csr_array((np.ones(root.size), (at + np.arange(root.size), np.arange(root.size))), (total, root.size))
         waiting[root] = own if root not in waiting else waiting[root] + own
         at += root.size
-    for node in reversed(topological(roots, definitions=definitions)):
+    order = topological(roots, definitions=definitions)
+    matter = _dependent(order, variables, definitions)
+    for node in reversed(order):
         P = waiting.pop(node, None)
         if P is None:
             continue
@@ -45,7 +48,7 @@ def incidence(
         found[node] = P if isinstance(node, Variable) else None
         definition = definitions.get(node) if isinstance(node, Variable) else None
         for k, arg in enumerate(node.args if definition is None else (definition,)):
-            if _has_variable(arg):
+            if arg in matter:
                 part = sp.csr_array(P @ _local(node, k)) if definition is None else P
                 waiting[arg] = part if arg not in waiting else sp.csr_array(waiting[arg] + part)
     columns = [found.get(v) if found.get(v) is not None else sp.csr_array((total, v.size)) for v in variables]
@@ -54,8 +57,14 @@ def incidence(
     return out
 
 
-def _has_variable(node: Expr) -> bool:
-    return bool(node.args) or isinstance(node, Variable)
+def _dependent(order: Sequence[Expr], variables: Sequence[Variable], definitions: Mapping[Variable, Expr]) -> set[Expr]:
+    """The nodes that depend on one of the variables, the variables included."""
+    found: set[Expr] = set(variables)
+    for node in order:
+        definition = definitions.get(node) if isinstance(node, Variable) else None
+        if any(arg in found for arg in (node.args if definition is None else (definition,))):
+            found.add(node)
+    return found
 
 
 def _local(node: Expr, k: int) -> Any:
@@ -68,6 +77,9 @@ def _local(node: Expr, k: int) -> Any:
         columns = np.broadcast_to(positions, node.shape).reshape(-1)
     elif op.copies and len(node.args) == 1:
         columns = np.asarray(op.value(positions, *node.params)).reshape(-1)
+    elif op.kind == "reduction":
+        come = reduced(node)
+        rows, columns = np.repeat(rows, come.shape[1]), come.reshape(-1)
     elif op.kind in ("linear", "bilinear") and op.entries is not None:
         rows, columns, _ = op.entries(node.args, node.params, k)
     else:

@@ -23,7 +23,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import scipy
-import scipy.sparse as sp
 
 from ...errors import EvaluationError, ModelError, NameLookupError, closest
 from ..driver import WarmStart, solve_nlp
@@ -31,8 +30,9 @@ from ..formulations import Formulation
 from ..formulations.residuals import bound_multipliers
 from ..outcome import NLPOutcome
 from ..task import Task
+from .acceleration import combined
 from .model import Parts, parts_of
-from .pieces import Piece, PieceRequest, pieces_of
+from .pieces import Piece, PieceRequest, pieces_of, whole_of
 from .workers import Workers
 
 __all__ = ["MACOptions", "MACOutcome", "MACRecord", "solve_by_mac"]
@@ -140,7 +140,7 @@ def _run(nlp: Formulation, task: Task, warm: WarmStart | None) -> MACOutcome:
         given.setdefault("tol", task.tol)
     options = MACOptions.of(given)
     if not np.array_equal(nlp.constraint_lower, nlp.constraint_upper):
-        raise ModelError("method 'mac' takes equations, equality constraints and bounds; 'admm' takes inequalities")
+        raise ModelError("method 'mac' takes no inequality constraints; 'admm' takes inequalities")
     parts = parts_of(nlp)
     most = options.pieces or os.cpu_count() or 1
     own = dict(options.method_options or {})
@@ -149,7 +149,7 @@ def _run(nlp: Formulation, task: Task, warm: WarmStart | None) -> MACOutcome:
     with Workers(
         [piece for step in steps for piece in step], options.executor, options.retries, options.timeout
     ) as workers:
-        x, mu, history, status, message = _iterated(nlp, steps, workers, options, told)
+        x, mu, history, status, message = _iterated(nlp, _penalized(parts), steps, workers, options, told)
     return _outcome(nlp, task, x, mu, history, status, message, [len(s) for s in steps])
 
 
@@ -175,30 +175,41 @@ def _steps(parts: Parts, given: Any) -> list[np.ndarray]:
     return out
 
 
-def _penalized(nlp: Formulation, x: np.ndarray, mu: float) -> tuple[float, float]:
-    """E, and the largest violation."""
-    try:
-        c = nlp.constraints(x) - nlp.constraint_lower
-        value = nlp.objective(x) + 0.5 * mu * float(c @ c)
-    except EvaluationError:
-        return np.inf, np.inf
-    return value, float(np.abs(c).max(initial=0.0))
+@dataclass(frozen=True)
+class _Penalized:
+    """E of the whole program, by evaluation and one reverse sweep: no Jacobian."""
+
+    nlp: Formulation
+    whole: Formulation
+    penalty: str
+
+    def value(self, x: np.ndarray, mu: float) -> tuple[float, float]:
+        """E, and the largest violation of an equation."""
+        try:
+            c = self.nlp.constraints(x) - self.nlp.constraint_lower
+            value = self.nlp.objective(x) + 0.5 * mu * float(c @ c)
+        except EvaluationError:
+            return np.inf, np.inf
+        return value, float(np.abs(c).max(initial=0.0))
+
+    def gradient(self, x: np.ndarray, mu: float) -> np.ndarray:
+        """∇f + Jᵀ μ c."""
+        return self.whole.at({self.penalty: mu}).gradient(x)
+
+    def slope(self, x: np.ndarray, mu: float) -> float:
+        """The largest element of the gradient of E that no bound holds, relative to that of f."""
+        try:
+            left, own = self.gradient(x, mu), self.gradient(x, 0.0)
+        except EvaluationError:
+            return np.inf
+        left = np.where(x <= self.nlp.lower + STILL, np.minimum(left, 0.0), left)
+        left = np.where(x >= self.nlp.upper - STILL, np.maximum(left, 0.0), left)
+        return float(np.abs(left).max(initial=0.0) / (1.0 + np.abs(own).max(initial=0.0)))
 
 
-def _slope(nlp: Formulation, x: np.ndarray, mu: float) -> float:
-    """The largest element of the gradient of E that no bound holds, relative to that of f."""
-    try:
-        y = mu * (nlp.constraints(x) - nlp.constraint_lower)
-        z_lower, z_upper = bound_multipliers(nlp, x, y)
-        rows, columns = nlp.jacobian_pattern
-        g = nlp.gradient(x)
-        J = sp.csr_array((nlp.jacobian(x), (rows, columns)), shape=(nlp.m, nlp.n))
-        left = g + J.T @ y
-    except EvaluationError:
-        return np.inf
-    at_lower, at_upper = x <= nlp.lower + STILL, x >= nlp.upper - STILL
-    left = left - np.where(at_lower, z_lower, 0.0) + np.where(at_upper, z_upper, 0.0)
-    return float(np.abs(left).max(initial=0.0) / (1.0 + np.abs(g).max(initial=0.0)))
+def _penalized(parts: Parts) -> _Penalized:
+    whole = whole_of(parts)
+    return _Penalized(parts.nlp, Formulation(whole.problem), whole.penalty)
 
 
 def _alternated(steps: Sequence[Sequence[Piece]], workers: Workers, x: np.ndarray, mu: float) -> tuple[np.ndarray, str]:
@@ -216,27 +227,28 @@ def _alternated(steps: Sequence[Sequence[Piece]], workers: Workers, x: np.ndarra
 
 def _iterated(
     nlp: Formulation,
+    E: _Penalized,
     steps: Sequence[Sequence[Piece]],
     workers: Workers,
     options: MACOptions,
     told: Callable[[MACRecord, np.ndarray], bool] | None,
 ) -> tuple[np.ndarray, float, list[MACRecord], str, str]:
-    x, mu = nlp.x0, float(options.mu)
+    x, mu = np.clip(nlp.x0, nlp.lower, nlp.upper), float(options.mu)  # what is fixed stays where it is fixed
     history: list[MACRecord] = []
     pairs: list[tuple[np.ndarray, np.ndarray]] = []
     safe: tuple[np.ndarray, float] | None = None  # where the alternation itself had come to, and E there
     for iteration in range(1, options.max_iter + 1):
         new, failed = _alternated(steps, workers, x, mu)
         rests = float(np.abs(new - x).max(initial=0.0)) <= STILL * (1.0 + float(np.abs(new).max(initial=0.0)))
-        value, violation = _penalized(nlp, new, mu)
-        slope = _slope(nlp, new, mu)
+        value, violation = E.value(new, mu)
+        slope = E.slope(new, mu)
         history.append(MACRecord(iteration, mu, value, violation, slope))
         if told is not None and told(history[-1], new):
             return new, mu, history, "stopped", "the callback stopped the iteration"
         if safe is not None and value > safe[1]:  # the acceleration led up
             x, pairs, safe = safe[0], [], None
             continue
-        if (slope <= options.step_tol or rests) and not failed:
+        if slope <= options.step_tol or (rests and not failed):
             if violation <= options.tol * (1.0 + np.abs(new).max(initial=0.0)):
                 return new, mu, history, "optimal", f"the equations hold to {violation:.1e} at a penalty of {mu:g}"
             if mu >= options.mu_max:
@@ -247,17 +259,9 @@ def _iterated(
         pairs = [*pairs, (x, new)][-options.memory - 1 :] if options.memory else []
         x, safe = new, None
         if len(pairs) > 1:
-            x, safe = np.clip(_accelerated(pairs), nlp.lower, nlp.upper), (new, value)
+            x, safe = np.clip(combined(pairs), nlp.lower, nlp.upper), (new, value)
     text = f"the iteration limit was reached (max_iter={options.max_iter})"
     return x, mu, history, "iteration_limit", text + (f"; a piece failed: {failed}" if failed else "")
-
-
-def _accelerated(pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
-    """The point whose linear model of the step is shortest (Walker and Ni, eq. 2.1)."""
-    steps = np.array([new - old for old, new in pairs])
-    images = np.array([new for _, new in pairs])
-    weights = np.linalg.lstsq(np.diff(steps, axis=0).T, steps[-1], rcond=1e-8)[0]
-    return images[-1] - weights @ np.diff(images, axis=0)  # type: ignore[no-any-return]
 
 
 def _outcome(
@@ -275,11 +279,20 @@ def _outcome(
     parts = nlp.parts(x)
     own = {v.name: parts[v.name] for v in nlp.problem.variables}
     forward = nlp.at(task.values, own).x0
-    final = forward if _penalized(nlp, forward, 0.0)[1] <= _penalized(nlp, x, 0.0)[1] else x
-    z_lower, z_upper = bound_multipliers(nlp, final, y)
+    final = forward if _violation(nlp, forward) <= _violation(nlp, x) else x
+    z_lower, z_upper = np.zeros(nlp.n), np.zeros(nlp.n)
+    if np.isfinite(nlp.lower).any() or np.isfinite(nlp.upper).any():
+        z_lower, z_upper = bound_multipliers(nlp, final, y)
     coordinates = {v.name: parts[v.name] for v in nlp.kept.unknowns}
     found = (final, y, z_lower, z_upper, status, message, len(history))
     return MACOutcome(*found, history=history, pieces=pieces, coordinates=coordinates)
+
+
+def _violation(nlp: Formulation, x: np.ndarray) -> float:
+    try:
+        return float(np.abs(nlp.constraints(x) - nlp.constraint_lower).max(initial=0.0))
+    except EvaluationError:
+        return np.inf
 
 
 def _told(nlp: Formulation, callback: Callable[..., Any]) -> Callable[[MACRecord, np.ndarray], bool]:

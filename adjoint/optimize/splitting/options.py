@@ -25,7 +25,9 @@ class SplittingOptions:
     retries : int
         How often a block is sent again whose worker was lost, or was late.
     timeout : float, optional
-        Seconds after which a worker is late. Default: ten times the longest answer so far, and at least 30.
+        Seconds after which a worker is late; twice that for the second attempt, and so on; after the last one the solve
+        ends with a WorkerError. Default: ten times the longest answer so far, at least 30, and 600 before the first;
+        threads of this process are not timed.
     method, method_options : str, dict
         How blocks are solved: a method of ``Problem.solve``, and its options.
     penalty : float or dict, optional
@@ -36,6 +38,8 @@ class SplittingOptions:
         Whether penalties are adapted to keep primal and dual residuals alike, for each variable by itself.
     balance_until : int
         Iterations after which they stay; a nonconvex program needs that.
+    memory : int
+        Steps that the acceleration remembers; 0 is none.
     tol : float
         Of the primal and dual residuals, relative to the variables and to the prices (Boyd et al., section 3.3.1).
     max_iter : int
@@ -51,6 +55,7 @@ class SplittingOptions:
     relaxation: float = 1.6
     balance: bool = True
     balance_until: int = 100
+    memory: int = 10
     tol: float = 1e-6
     max_iter: int = 1000
 
@@ -71,4 +76,6 @@ class SplittingOptions:
         for name in ("tol", "max_iter"):
             if not getattr(options, name) > 0:
                 raise ModelError(f"{method}: {name} is positive, not {getattr(options, name)!r}")
+        if not options.memory >= 0:
+            raise ModelError(f"{method}: memory is a number of steps, or 0, not {options.memory!r}")
         return options

@@ -19,7 +19,7 @@ from ...primitives.indexing import concatenate
 from .elements import elements, needed
 from .model import Parts
 
-__all__ = ["Piece", "PieceRequest", "pieces_of"]
+__all__ = ["Piece", "PieceRequest", "pieces_of", "whole_of"]
 
 
 @dataclass(frozen=True)
@@ -105,6 +105,11 @@ def pieces_of(parts: Parts, columns: np.ndarray, most: int, method: str, options
         mine = columns[label[len(rows) :] == k]
         out.append(_piece(parts, rows[label[: len(rows)] == k], np.sort(mine), method, options))
     return out
+
+
+def whole_of(parts: Parts) -> Piece:
+    """The penalty function of all variables, in their order."""
+    return _piece(parts, np.arange(parts.size), np.arange(parts.nlp.n), "", {})
 
 
 def _piece(parts: Parts, rows: np.ndarray, moved: np.ndarray, method: str, options: Mapping[str, Any]) -> Piece:

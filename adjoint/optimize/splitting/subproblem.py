@@ -26,6 +26,7 @@ TIGHT: Mapping[str, Mapping[str, Any]] = {
     "slsqp": {"ftol": 1e-14},
     "l-bfgs-b": {"ftol": 1e-15, "gtol": 1e-8},
 }
+NOISE = 10.0  # changes of an objective that mean something, in its roundings
 WARM: Mapping[str, Mapping[str, Any]] = {
     # a start with multipliers is near the answer: a small barrier, and little push from the bounds
     "interior-point": {
@@ -60,12 +61,15 @@ class Answer:
         By constraint and variable of the block, in the library's sign.
     success : bool
     message : str
+    fun : float
+        The objective, pull included.
     """
 
     x: np.ndarray
     multipliers: dict[str, np.ndarray]
     success: bool
     message: str
+    fun: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -174,11 +178,11 @@ class Prepared:
         if len(self.copies):
             pull = (request.target, request.price, request.penalty)
             values.update(zip(self.parameters, pull, strict=True))
-        start, x = request.start, None
+        start, x, fun = request.start, None, 0.0
         if isinstance(start, Answer):
-            x = start.x
+            x, fun = start.x, start.fun
             start = scipy.optimize.OptimizeResult(x=start.x, multipliers=start.multipliers or None)
-        plain = {**TIGHT.get(s.method.lower(), {}), **s.options}
+        plain = {**_tight(s.method.lower(), fun, request.penalty), **s.options}
         options = plain
         if isinstance(start, scipy.optimize.OptimizeResult) and start.multipliers is not None:
             options = {**WARM.get(s.method.lower(), {}), **plain}
@@ -189,7 +193,8 @@ class Prepared:
         if found.x is None:
             size = sum(v.size for v in self.problem.variables)
             return Answer(np.zeros(size) if x is None else x, {}, False, found.message)
-        return Answer(np.array(found.x), _multipliers(self.problem, found), bool(found.success), str(found.message))
+        own = _multipliers(self.problem, found)
+        return Answer(np.array(found.x), own, bool(found.success), str(found.message), float(found.get("fun", 0.0)))
 
     def _solved(self, method: str, start: Any, options: Mapping[str, Any], values: Mapping[str, Any]) -> Any:
         try:
@@ -207,6 +212,21 @@ class Prepared:
             x0.append(np.clip(np.broadcast_to(0.0 if default is None else default, v.shape).reshape(-1), low, high))
         names, shapes = [v.name for v in p.variables], [v.shape for v in p.variables]
         return Description(names, shapes, np.concatenate(x0), self.copies)
+
+
+def _tight(method: str, fun: float, penalty: np.ndarray) -> dict[str, Any]:
+    """Tolerances of a method: as tight as rounding lets them be.
+
+    A gradient g lowers an objective of curvature ρ by g²/2ρ. Where that is lost in the rounding of f, a line search has
+    nothing to go by; SciPy's L-BFGS-B then evaluates for ever. In the first round f is not known: its defaults do.
+    """
+    out = dict(TIGHT.get(method, {}))
+    if method == "l-bfgs-b" and len(penalty):
+        if not fun:
+            return {}
+        rounding = np.finfo(float).eps * max(abs(fun), 1.0)
+        out["gtol"] = max(out["gtol"], NOISE * float(np.sqrt(rounding * penalty.max())))
+    return out
 
 
 def _cold(start: Any) -> Any:

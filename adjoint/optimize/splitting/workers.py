@@ -210,7 +210,9 @@ class Workers:
             if patience is None or now - latest[k] <= patience:
                 continue
             if lost[k] >= self.retries:
-                message = f"block {k} was sent {lost[k] + 1} times, and gave no answer, the last time for {patience:.3g} s"
+                message = (
+                    f"block {k} was sent {lost[k] + 1} times and gave no answer, the last time for {patience:.3g} s"
+                )
                 raise WorkerError(f"{message}: its worker hangs, or needs longer (timeout=, retries=)")
             lost[k] += 1
             self.redone += 1
