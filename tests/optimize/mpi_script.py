@@ -9,7 +9,6 @@ import time
 from typing import Any
 
 import numpy as np
-from mpi4py.futures import MPIPoolExecutor
 
 from adjoint.optimize.splitting import consensus
 from tests.optimize.splitting_cases import logistic_optimum, logistic_problem
@@ -23,6 +22,8 @@ def process(_: int) -> int:
 
 
 def main(stop: bool) -> None:
+    from mpi4py.futures import MPIPoolExecutor  # not everywhere: the tests import this module, too
+
     with MPIPoolExecutor() as executor:
         workers = sorted(set(executor.map(process, range(20))))
 

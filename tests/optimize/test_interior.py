@@ -124,8 +124,8 @@ def test_eliminating_definitions_leaves_the_iterates(solver: str, monkeypatch: p
 def test_the_classical_problem_takes_few_iterations() -> None:
     result = solve(hs071())
     assert result.iterations <= 9
-    assert result.counts["hessian"] <= 9
-    assert result.counts["factorizations"] <= 10
+    assert result.evaluations["hessian"] <= 9
+    assert result.evaluations["factorizations"] <= 10
     assert max(result.residuals.values()) < 1e-7
 
 
@@ -286,7 +286,7 @@ def test_restoration_is_in_the_history() -> None:
 def test_limited_memory_on_request() -> None:
     program = hs071()
     result = solve(program, {"hessian_approximation": "limited-memory"})
-    assert result.counts["hessian"] == 0
+    assert result.evaluations["hessian"] == 0
     assert result.f == pytest.approx(17.0140172891563, abs=1e-6)
 
 
@@ -378,3 +378,30 @@ def test_multipliers_that_grow_with_the_regularization_are_renewed() -> None:
     result = solve(program)
     assert result.status == "optimal" and result.iterations <= 30
     assert result.x == pytest.approx([1.0, 0.0, 0.0, 0.0, 0.0], abs=1e-3)
+
+
+def test_a_start_where_the_violation_is_stationary_is_left() -> None:
+    """At 0 a circle to stay out of has no gradient; the method is led to a point of least violation first."""
+    m = adj.Program("outside")
+    x = m.input("x", [0.0, 0.0])
+    rows = {"right": x[0] + x[1] ** 2 >= 0, "above": x[0] ** 2 + x[1] >= 0, "outside": x[0] ** 2 + x[1] ** 2 >= 1}
+    f = 100 * (x[1] - x[0] ** 2) ** 2 + (1 - x[0]) ** 2
+    result = adj.Problem(m, minimize=f, over={"x": ([-0.5, -np.inf], [0.5, np.inf])}, subject_to=rows).solve(
+        "interior-point"
+    )
+    assert result.success and result.residuals().primal <= 1e-7
+
+
+@pytest.mark.parametrize("change", [1e-3, 0.9])
+def test_warm_starts_from_near_and_far(change: float) -> None:
+    """With a small change the active bounds stay, and few steps are needed; with a large one they do not."""
+    m = adj.Program("projection")
+    x, p = m.input("x", np.zeros(20)), m.input("p", np.linspace(-1.0, 1.0, 20))
+    problem = adj.Problem(m, minimize=np.sum((x - p) ** 4 + (x - p) ** 2), over={"x": (0.0, 0.5)})
+    moved = {"p": np.linspace(-1.0, 1.0, 20) * (1 - change) + change}
+    first = problem.solve("interior-point")
+    cold = problem.solve("interior-point", values=moved)
+    warm = problem.solve("interior-point", values=moved, start=first)
+    assert warm.success and warm.fun == pytest.approx(cold.fun, abs=1e-6)
+    np.testing.assert_allclose(warm.x, cold.x, atol=1e-4)
+    assert warm.nit <= (4 if change < 0.1 else cold.nit + 8)

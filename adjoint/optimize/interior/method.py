@@ -32,7 +32,7 @@ from .restoration import RestorationForm
 from .result import InteriorResult, Record
 from .search import Trial
 from .standard import StandardForm
-from .start import Start, first_point
+from .start import Start, first_point, is_stationary, moved
 from .step import measure
 from .table import HEADER, line
 
@@ -41,10 +41,14 @@ __all__ = ["Run", "solve"]
 Callback = Callable[[Intermediate], Any]
 
 # A warm start begins very near, with the last barrier parameter. Where bounds then stop the first step, what is active
-# changes, and the way from there would be long: it begins again from farther inside, with a larger parameter.
-NEAR, BLOCKED = 1e-6, 0.5  # least distances and multipliers; the shortest first step that goes on
-WARM_MU = 1e-6  # measured: 1e-4 and 1e-3 take one iteration more each on power flow
-STATIONARY, MOVED = 1e-8, 1e-2  # slope of the violation at a start that is left once more, and how far it is moved
+# changes, and the way from there would be long: it begins again from farther inside, with a larger parameter; and where
+# that step is a small part of both the primal and the dual one, as any other start. By level: least distances and
+# multipliers, and barrier parameter. (Measured: 1e-4 takes one iteration more than 1e-6.)
+LEVELS = (1e-6, 0.0), (None, 1e-6)
+STOPPED, PART = 0.5, 0.1
+LOST_EARLY = "search", "singular", "tiny", "evaluation"  # or that the first step is not to be had at all
+COLD = -1  # no warm start
+ATTEMPTS = 4  # further starts where the violation is stationary at the first one
 UNBOUNDED = -1e20  # objective below which the program counts as unbounded
 NEARLY = 1e-4  # violation, relative to the terms of a row, up to which a point says that a program is unbounded
 LOST = 1e15  # decrease of the scaled objective, about 1/ε of its start, that counts as well
@@ -84,32 +88,33 @@ def solve(
         result = Run(nlp, given, begin, callback, workspace).solve()
         if result.status != "infeasible" or begin.x is not None or not is_stationary(nlp):
             return result
-        again = Run(nlp, given, begin._replace(x=moved(nlp)), callback, workspace).solve()
-    return again if again.success else result
+        for seed in range(ATTEMPTS):
+            again = Run(nlp, given, begin._replace(x=moved(nlp, seed)), callback, workspace).solve()
+            if again.success:
+                return again
+    return result
 
 
-def is_stationary(nlp: NonlinearProgram) -> bool:
-    """Whether constraints are violated at the start, and a first-order method does not see how to reduce that: by
-    symmetry, mostly, as of ``x₁² + x₂² ≥ 1`` at 0."""
-    x = np.clip(np.asarray(nlp.x0, dtype=float), nlp.lower, nlp.upper)
-    try:
-        c, J = nlp.constraints(x), nlp.jacobian(x)
-    except EvaluationError:
-        return False
-    beyond = c - np.clip(c, nlp.constraint_lower, nlp.constraint_upper)
-    rows, cols = nlp.jacobian_pattern
-    slope = np.zeros(nlp.n)
-    np.add.at(slope, cols, J * np.sign(beyond)[rows])  # of the sum of violations
-    inside = np.clip(x - slope, nlp.lower, nlp.upper) - x
-    return bool(beyond.any() and np.abs(inside).max(initial=0.0) <= STATIONARY * np.abs(beyond).max())
+def first_level(options: InteriorOptions, start: Start) -> int:
+    """Where to begin: from very near where the start is an optimum of nearby data, unless options say otherwise;
+    ``COLD`` where it is no warm start."""
+    usual = InteriorOptions()
+    pushes = options.warm_start_bound_push, options.warm_start_mult_bound_push
+    if not options.warm_start_init_point or start.mu is None:
+        return COLD
+    if pushes != (usual.warm_start_bound_push, usual.warm_start_mult_bound_push):
+        return 1
+    return 0 if start.mu <= LEVELS[1][1] else 1
 
 
-def moved(nlp: NonlinearProgram) -> np.ndarray:
-    """The start, moved at random within the bounds."""
-    x = np.clip(np.asarray(nlp.x0, dtype=float), nlp.lower, nlp.upper)
-    reach = MOVED * np.maximum(1.0, np.abs(x))
-    low, high = np.maximum(nlp.lower, x - reach), np.minimum(nlp.upper, x + reach)
-    return np.random.default_rng(0).uniform(low, high)
+def at_level(options: InteriorOptions, level: int) -> InteriorOptions:
+    """The options with which the first point is made."""
+    if level == COLD:
+        return options
+    if level == len(LEVELS):
+        return replace(options, warm_start_init_point=False)
+    push = LEVELS[level][0]
+    return options if push is None else replace(options, warm_start_bound_push=push, warm_start_mult_bound_push=push)
 
 
 def start_of(start: Any) -> Start:
@@ -143,14 +148,7 @@ class Run:
         self.acceptable = 0  # acceptable iterates in a row
         self.stopped = False
         self.returned = 0  # from points without bound that are not feasible
-        usual = InteriorOptions()
-        pushes = options.warm_start_bound_push, options.warm_start_mult_bound_push
-        self.near = (  # whether this is the attempt from very near
-            options.warm_start_init_point
-            and start.mu is not None
-            and start.mu <= WARM_MU
-            and pushes == (usual.warm_start_bound_push, usual.warm_start_mult_bound_push)
-        )
+        self.level = first_level(options, start)
 
     def solve(self) -> InteriorResult:
         """Run to the end."""
@@ -166,14 +164,15 @@ class Run:
             if np.array_equal(nlp.lower, nlp.upper):
                 return without_freedom(nlp, o.constr_viol_tol)
             self.form = form = StandardForm(nlp, o, self.workspace)
-            near = replace(o, warm_start_bound_push=NEAR, warm_start_mult_bound_push=NEAR)
-            p = first_point(form, near if self.near else o, self.start)
+            p = first_point(form, at_level(o, self.level), self.start)
         except EvaluationError as error:
             return failed_at_start(nlp, "evaluation_error", f"at the start, {error}")
         measure(form, p)
         self.f_start = p.f
         least = smallest(o, form.f_scale)
-        mu = o.mu_init if self.start.mu is None else max(self.start.mu, least if self.near else WARM_MU)
+        mu = o.mu_init if self.start.mu is None or self.level == len(LEVELS) else max(self.start.mu, least)
+        if 0 <= self.level < len(LEVELS):
+            mu = max(mu, LEVELS[self.level][1])
         e = Engine(form, p, mu, o, self.judge, self.log)
         e.least = least
         if o.mu_strategy == "adaptive" and p.d.size:
@@ -182,9 +181,11 @@ class Run:
         self.relaxation = Relaxation(form, e, ended=not (o.bound_relax_factor and p.d.size))
         e.last_problem = self.relaxation.tighten
         self.record(e, p.f, None, 0.0, 0.0, "")
+        self.fresh = len(self.history)
         status = iterate(e)
-        if self.near and (status == "blocked" or (status in ("search", "singular", "tiny") and self.iterations < 2)):
-            self.near, self.counts = False, self.counted(e)
+        early = 0 <= self.level < len(LEVELS) and len(self.history) < self.fresh + 2
+        if status == "blocked" or (early and status in LOST_EARLY):
+            self.level, self.counts = self.level + 1, self.total(e)
             return self.solve()
         while status in ("search", "singular", "tiny"):
             if self.relaxation.loosen():
@@ -201,7 +202,7 @@ class Run:
     def complete(self, result: InteriorResult, e: Engine) -> InteriorResult:
         """The result with what was counted."""
         result.iterations, result.mu, result.history = self.iterations, e.mu, self.history
-        result.counts = {key: n + self.counts.get(key, 0) for key, n in self.counted(e).items()}
+        result.evaluations = self.total(e)
         total = perf_counter() - self.begin
         derivatives, linear = self.form.time_derivatives, self.form.time_linear
         result.times = {"derivatives": derivatives, "linear_algebra": linear, "rest": total - derivatives - linear}
@@ -209,9 +210,11 @@ class Run:
             print(f"interior-point: {result.message} ({result.iterations} iterations, {total:.3f} s)")
         return result
 
-    def counted(self, e: Engine) -> dict[str, int]:
-        """How often each function was called, and matrices were factored, in this attempt."""
-        return {**self.form.counts, "factorizations": e.regularization.factorizations + self.recovery.factorizations}
+    def total(self, e: Engine) -> dict[str, int]:
+        """How often each function was called, and matrices were factored, in all attempts."""
+        factorizations = e.regularization.factorizations + self.recovery.factorizations
+        counts = {**self.form.counts, "factorizations": factorizations}
+        return {key: n + self.counts.get(key, 0) for key, n in counts.items()}
 
     # -- what ends it --------------------------------------------------------------------------------------
 
@@ -221,8 +224,10 @@ class Run:
         error = p.errors.total(o.mu_target)
         if error <= o.tol and self.unscaled_within(p, o.dual_inf_tol, o.constr_viol_tol, o.compl_inf_tol):
             return self.limits() if self.relaxation.tighten() else "optimal"
-        if self.near and self.iterations == 1 and min(self.history[-1].alpha, self.history[-1].alpha_dual) < BLOCKED:
-            return "blocked"
+        if 0 <= self.level < len(LEVELS) and len(self.history) == self.fresh + 1:
+            part = self.history[-1].alpha, self.history[-1].alpha_dual
+            if min(part) < STOPPED if self.level == 0 else max(part) < PART:
+                return "blocked"
         if self.relaxation.overdue():
             self.relaxation.loosen()
             p = e.point

@@ -47,8 +47,8 @@ class InteriorResult:
     mu : float
         The last barrier parameter.
     history : list of Record
-    counts : dict
-        Evaluations of each function, and factorizations.
+    evaluations : dict
+        How often each function was called, and matrices were factored.
     times : dict
         Seconds in derivatives (all functions), linear algebra, and the rest.
     residuals : dict
@@ -67,7 +67,7 @@ class InteriorResult:
     iterations: int
     mu: float
     history: list[Record] = field(default_factory=list)
-    counts: dict[str, int] = field(default_factory=dict)
+    evaluations: dict[str, int] = field(default_factory=dict)
     times: dict[str, float] = field(default_factory=dict)
     residuals: dict[str, float] = field(default_factory=dict)
     violated: list[tuple[str, float]] = field(default_factory=list)

@@ -8,13 +8,17 @@ import numpy as np
 
 from ...errors import EvaluationError, ModelError
 from ...linear import SingularMatrix
+from ..nlp import NonlinearProgram
 from .bounds import pushed
 from .form import Form, Point
 from .options import InteriorOptions
 from .standard import StandardForm
 from .step import evaluated
 
-__all__ = ["Start", "first_point", "least_squares_multipliers"]
+__all__ = ["Start", "first_point", "is_stationary", "least_squares_multipliers", "moved"]
+
+STATIONARY = 1e-8  # slope of the violation at a start that is left again
+MOVED = 1e-2, 1e-1  # how far it is moved
 
 
 class Start(NamedTuple):
@@ -84,3 +88,27 @@ def least_squares_multipliers(form: Form, p: Point, largest: float) -> np.ndarra
     except SingularMatrix:
         return zero
     return y if np.isfinite(y).all() and np.abs(y).max() <= largest else zero
+
+
+def is_stationary(nlp: NonlinearProgram) -> bool:
+    """Whether constraints are violated at the start, and a first-order method does not see how to reduce that: by
+    symmetry, mostly, as of ``x₁² + x₂² ≥ 1`` at 0."""
+    x = np.clip(np.asarray(nlp.x0, dtype=float), nlp.lower, nlp.upper)
+    try:
+        c, J = nlp.constraints(x), nlp.jacobian(x)
+    except EvaluationError:
+        return False
+    beyond = c - np.clip(c, nlp.constraint_lower, nlp.constraint_upper)
+    rows, cols = nlp.jacobian_pattern
+    slope = np.zeros(nlp.n)
+    np.add.at(slope, cols, J * np.sign(beyond)[rows])  # of the sum of violations
+    inside = np.clip(x - slope, nlp.lower, nlp.upper) - x
+    return bool(beyond.any() and np.abs(inside).max(initial=0.0) <= STATIONARY * np.abs(beyond).max())
+
+
+def moved(nlp: NonlinearProgram, seed: int) -> np.ndarray:
+    """The start, moved at random within the bounds; a little, and with the next seed more."""
+    x = np.clip(np.asarray(nlp.x0, dtype=float), nlp.lower, nlp.upper)
+    reach = MOVED[seed % 2] * np.maximum(1.0, np.abs(x))
+    low, high = np.maximum(nlp.lower, x - reach), np.minimum(nlp.upper, x + reach)
+    return np.random.default_rng(seed).uniform(low, high)
