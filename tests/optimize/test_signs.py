@@ -39,6 +39,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "sgd": {"learning_rate": 0.05},
     "momentum": {"learning_rate": 0.01},
     "adam": {"learning_rate": 0.02},
+    "penalty": {"tol": 1e-5},
     "mdmm": {"damping": 3.0},
     "extragradient": {"damping": 3.0},
 }
