@@ -20,6 +20,8 @@ from typing import Any
 
 __all__ = ["Row", "as_dict", "compare", "environment", "format_table", "timeit"]
 
+WARM = 500, 0.3  # calls, seconds: before anything is timed, whichever ends first
+
 # Whose versions are shown, where installed.
 PACKAGES = (
     *("adjoint", "numpy", "scipy", "networkx", "llvmlite", "nbklu", "feral-solver", "pypardiso", "unopy"),
@@ -82,8 +84,12 @@ def compare(
 
 
 def _calls_per_sample(fn: Callable[[], Any], min_time: float) -> int:
-    """Warm up, and find how many calls last ``min_time``."""
-    fn()
+    """Warm up, and find how many calls last ``min_time``. What is called often may be compiled after a while."""
+    end = time.perf_counter() + WARM[1]
+    for _ in range(WARM[0]):
+        fn()
+        if time.perf_counter() > end:
+            break
     number = 1
     while (seconds := number * _sample(fn, number)) < min_time:
         number = max(2 * number, int(1.1 * number * min_time / max(seconds, 1e-9)))
