@@ -39,7 +39,7 @@ from .scaling import Equilibration
 
 __all__ = ["StaticKLU", "StaticSuperLU"]
 
-REGULARIZATION = 1e-10, 1e-6  # δ first, near the root of the rounding error; tenfold after a failure, at most
+REGULARIZATION = 1e-8, 1e-6  # δ first, near the root of the rounding error; tenfold after a failure, at most
 FIRM, LEAST = 1e-4, 1e-13  # signed diagonal entries of the scaled matrix from which δ is as small as rounding errors
 GOOD, NEARBY = 1e-2, 1e-7  # residual of a probe up to which factors are taken, relative to it; to its solution
 ACCURATE = 1e-10  # relative residual at which refinement ends
