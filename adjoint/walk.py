@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from .expr import Expr, Variable
 
-__all__ = ["topological", "variables_of"]
+__all__ = ["nodes_below", "topological", "variables_of"]
 
 
 def topological(roots: Iterable[Expr], stop: Any = (), definitions: Any = None) -> list[Expr]:
@@ -53,6 +53,22 @@ def topological(roots: Iterable[Expr], stop: Any = (), definitions: Any = None) 
             finish(node)
             put(node)
     return order
+
+
+def nodes_below(outputs: Iterable[Any], definitions: Mapping[Variable, Expr]) -> Iterator[Expr]:
+    """The nodes of outputs, which are expressions or tuples of them, and of definitions below: each once, in no order,
+    one by one, for those who stop as soon as they know."""
+    stack = [e for out in outputs for e in (out if isinstance(out, tuple) else (out,))]
+    seen: set[Expr] = set()
+    while stack:
+        node = stack.pop()
+        if node not in seen:
+            seen.add(node)
+            yield node
+            if node.args:
+                stack += node.args
+            elif node in definitions:
+                stack.append(definitions[node])  # type: ignore[index]
 
 
 def variables_of(roots: Sequence[Expr]) -> list[Variable]:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..expr import Expr, Variable
+from ..walk import nodes_below
 from .base import Backend, Input, Output
 from .numpy_ import NumpyBackend
 
@@ -80,20 +81,13 @@ class PatientBackend:
 
 def usual(outputs: Sequence[Output], definitions: Mapping[Variable, Expr]) -> int:
     """How many calls of a function are interpreted; none where it has many operations."""
-    stack = [e for out in outputs for e in (out if isinstance(out, tuple) else (out,))]
-    if len(stack) > NODES or len(definitions) > NODES:
+    if len(outputs) > NODES or len(definitions) > NODES:
         return 0
-    seen: set[Expr] = set()
     elements = 0
-    while stack:
-        node = stack.pop()
-        if node in seen:
-            continue
-        seen.add(node)
+    for count, node in enumerate(nodes_below(outputs, definitions), 1):
         elements += node.size
-        if len(seen) > NODES or elements > ELEMENTS[1]:
+        if count > NODES or elements > ELEMENTS[1]:
             return 0
-        stack += (definitions[node],) if node in definitions else node.args  # type: ignore[index]
     if elements > ELEMENTS[0]:
         return CALLS[0]
     _, fewest, most = CALLS
@@ -103,27 +97,15 @@ def usual(outputs: Sequence[Output], definitions: Mapping[Variable, Expr]) -> in
 def rented(outputs: Sequence[Output], definitions: Mapping[Variable, Expr]) -> int:
     """How many calls of a function cost as much as to compile it: rent until it would have been cheaper to buy (Karlin
     et al. 1988, "Competitive snoopy caching"). The cost never exceeds twice the least one."""
-    stack = [e for out in outputs for e in (out if isinstance(out, tuple) else (out,))]
-    seen: set[Expr] = set()
-    elements, scalars = 0, True
-    while stack:
-        node = stack.pop()
-        if node in seen:
-            continue
-        seen.add(node)
-        if node.op is None:
-            if node in definitions:
-                stack.append(definitions[node])  # type: ignore[index]
-            continue
-        if node.shape:
+    nodes, elements, scalars = 0, 0, True
+    for nodes, node in enumerate(nodes_below(outputs, definitions), 1):
+        if node.op is not None and node.shape:
             elements += node.size
             scalars = scalars and node.op.copies
-        stack += node.args
-        if len(seen) > LONGEST:
+        if nodes > LONGEST:
             return 0
-    nodes = len(seen)
     most = RENT_OF_SCALARS if scalars and nodes > LONG else RENT
-    return most * nodes // (nodes + elements // ELEMENTS_PER_NODE)
+    return most * nodes // max(nodes + elements // ELEMENTS_PER_NODE, 1)
 
 
 class Tiered:

@@ -261,18 +261,6 @@ def test_a_problem_by_name() -> None:
     assert problem.solve(method="sqp", start=result).nit <= 1
 
 
-@pytest.mark.parametrize("name", ["hs071", "hs106", "hs116", "fletcher", "bt8", "cantilvr", "cb3"])
-def test_models_of_the_collection(data: Path, name: str) -> None:
-    path = data / "nl" / "cute" / f"{name}.nl"
-    if not path.exists():
-        pytest.skip(f"no {name}.nl")
-    problem = adj.read_nl(path)
-    result = problem.solve(method="sqp")
-    reference = problem.solve(method="interior-point")
-    assert result.success
-    assert max(result.residuals()) <= 1e-5
-    assert result.fun <= reference.fun + 1e-5 * max(1.0, abs(reference.fun))
-
 
 @pytest.mark.parametrize(("name", "optimum"), [("avion2", 94680129.57902949), ("hs99exp", -1008062500.0)])
 def test_variables_and_objectives_in_large_units(data: Path, name: str, optimum: float) -> None:

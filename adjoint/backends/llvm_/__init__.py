@@ -7,6 +7,7 @@ from typing import Any
 
 from ...expr import Expr, Variable
 from ...interning import paused_collection
+from ...walk import nodes_below
 from ..base import Input, Output, ordered
 from ..numpy_ import NumpyBackend
 from .compiled import CompiledFunction
@@ -29,23 +30,16 @@ STRAIGHT, LOOPS = 100, 500
 def is_long(outputs: Sequence[Output], definitions: Mapping[Variable, Expr]) -> bool:
     """Whether a program consists of so many scalar operations that it is run from a tape; it may move arrays, and have
     no other operations on them."""
-    stack = [e for out in outputs for e in (out if isinstance(out, tuple) else (out,))]
-    seen: set[Expr] = set()
     count, limit = 0, STRAIGHT if takes_machine_code() else LOOPS
-    while stack and count <= limit:
-        node = stack.pop()
-        if node in seen:
-            continue
-        seen.add(node)
+    for node in nodes_below(outputs, definitions):
         if node.op is None:
-            if node in definitions:
-                stack.append(definitions[node])  # type: ignore[index]
             continue
         if not node.shape:
             count += 1
         elif not node.op.copies:
             return False
-        stack += node.args
+        if count > limit:
+            break
     return count > limit
 
 

@@ -31,6 +31,7 @@ SUFFICIENT = 1e-4  # Armijo's constant
 NEAR = 1e-6  # distance at which a bound that the gradient pushes to is taken to hold
 BACKTRACKS = 40
 LONGEST, LONGER, EXTRAPOLATIONS = 10.0, 4.0, 20  # steps, relative to the variables; their growth
+PAYS = 0.5  # of the gain so far, that a longer step adds at least
 FAR = 1e5  # growth of the violation at which the method diverges
 RAISES = 6  # more regular directions that are tried where a search fails
 UNBOUNDED = 1e20
@@ -134,7 +135,7 @@ def extrapolated(function: AugmentedFunction, s: Sample, new: Sample) -> Sample:
         except EvaluationError:
             break
         reached = function.value(f, c)
-        if not reached < value - 0.1 * (s.value - value) or np.array_equal(trial, x + d):
+        if not reached < value - PAYS * (s.value - value) or np.array_equal(trial, x + d):
             break
         best, value = (trial, f, c), reached
     if best is None:
